@@ -24,7 +24,7 @@ from ..fair_share import Share, on_behalf_of
 from ..tracing import trace_context
 from .audit import audit
 from .call import OPERATIONS, Call, Operation
-from .known_messages import KnownMessages
+from .message_cache import MessageCache
 from .running import PASSED_ON, Running
 from .services import Services
 
@@ -50,7 +50,7 @@ class Dispatcher:
     def __init__(self, services: Services) -> None:
         self._services = services
         self._running = Running()
-        self._known = KnownMessages()
+        self._cache = MessageCache()
         self.stopping = False
         """Whether the engine stops: new requests are refused."""
         self.finishing = False
@@ -63,12 +63,12 @@ class Dispatcher:
         """
         request_id: int | str | None = None
         try:
-            known = self._known.get(connection.codec, data)
-            message = _decode(connection, data) if known is None else known
+            cached = self._cache.get(connection.codec, data)
+            message = _decode(connection, data) if cached is None else cached
             request_id = _usable_id(message.get("id"))
-            call = self._admit(connection, message, request_id, is_valid=known is not None)
-            if known is None:
-                self._known.keep(connection.codec, data, message)
+            call = self._admit(connection, message, request_id, is_valid=cached is not None)
+            if cached is None:
+                self._cache.put(connection.codec, data, message)
             call.memory = message_bytes(data)
         except ApiError as error:
             self._services.hub.counters.errors[error.code] += 1

@@ -241,7 +241,7 @@ def _listed(call: Call, jobs: Iterator[Job], found: list[dict[str, Any]]) -> Ite
         if (masters and job.master not in masters) or not _wanted(call.message, job):
             continue
         feed, viewer = call.services.job_feed, call.viewer
-        view = feed.listed(job, viewer) if minion is None else feed.view(job, viewer, parts={minion})
+        view = feed.cached_view(job, viewer) if minion is None else feed.view(job, viewer, parts={minion})
         if view is None or ("state" in call.message and view["state"] != call.message["state"]):
             continue
         # What the viewer may not see does not match either: words could find out arguments of others.

@@ -24,7 +24,7 @@ from ..delivery.snapshots import CHANGE_SECONDS, Feed, SnapshotSubscription
 from ..events.history import Gap, History
 from ..jobs.job import Job, Part
 from ..jobs.job_object import job_object, part_objects
-from ..jobs.kept_objects import JobObject, KeptObjects
+from ..jobs.job_object_cache import CachedJobObject, JobObjectCache
 from ..jobs.registry import JobRegistry
 from ..timing import Clock, Later
 from .kept_jobs import KeptJobs
@@ -69,7 +69,7 @@ class JobFeed(Feed[JobPart]):
         super().__init__(history=history, revisions=revisions, later=later, turns=turns)
         self._clock = clock
         self.kept = KeptJobs(max_bytes)
-        self._kept_objects = KeptObjects()
+        self._job_objects = JobObjectCache()
         self._changed: dict[str, set[str]] = {}
         """Minions whose part changed since the last frame, by jid, of followed jobs."""
         self._pacers: dict[str, Pacer] = {}
@@ -147,10 +147,10 @@ class JobFeed(Feed[JobPart]):
         visible = self._visibility.sees_job(viewer, job)
         return None if visible is False else self._view(job, visible, parts=parts)
 
-    def listed(self, job: Job, viewer: Viewer) -> JobObject | None:
-        """Return the job object without its minions, as :meth:`view`; it is shared, and must not be changed."""
+    def cached_view(self, job: Job, viewer: Viewer) -> CachedJobObject | None:
+        """Return :meth:`view` without minions. The object is shared, and must not be changed."""
         view = (viewer.key, viewer.permissions.expanded)
-        return self._kept_objects.get(job, view, lambda: self.view(job, viewer, parts=False))
+        return self._job_objects.get(job, view, lambda: self.view(job, viewer, parts=False))
 
     @staticmethod
     def _view(job: Job, visible: frozenset[str] | bool, *, parts: bool | Container[str]) -> dict[str, Any]:

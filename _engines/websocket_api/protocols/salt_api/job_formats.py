@@ -7,11 +7,11 @@ from typing import Any
 
 from ...core.delivery.chunked_encoding import JSON_WRITER, encoded_chunks
 from ...core.jobs.job import RETURNED
-from ...core.jobs.kept_objects import JobObject
+from ...core.jobs.job_object_cache import CachedJobObject
 
-NAME = "salt-api"
-"""The name of what is kept of this format."""
-JOBS_AT_ONCE = 200
+FORMAT = "salt-api"
+"""The name of this format in the cache of job objects."""
+JOBS_PER_CHUNK = 200
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
@@ -23,22 +23,22 @@ def job_list(jobs: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
 def job_list_steps(jobs: Sequence[Mapping[str, Any]]) -> Iterator[bytes]:
     """Yield ``{"return": [job_list(jobs)]}`` as JSON, in chunks that take a short time each.
 
-    What was made of a job is kept with its object, which is the same until the job changes.
+    The entry of a job is cached with its object until the job changes.
     """
     yield b'{"return":[{'
     separator = b""
-    for start in range(0, len(jobs), JOBS_AT_ONCE):
+    for start in range(0, len(jobs), JOBS_PER_CHUNK):
         entries = []
-        for job in jobs[start : start + JOBS_AT_ONCE]:
-            entry = job.encoded.get(NAME) if isinstance(job, JobObject) else None
+        for job in jobs[start : start + JOBS_PER_CHUNK]:
+            entry = job.encoded.get(FORMAT) if isinstance(job, CachedJobObject) else None
             if entry is None:
                 parts = []
                 for part in encoded_chunks(job_list([job]), JSON_WRITER):
                     parts.append(part)
                     yield b""
                 entry = b"".join(parts)[1:-1]
-                if isinstance(job, JobObject):
-                    job.keep(NAME, entry)
+                if isinstance(job, CachedJobObject):
+                    job.keep(FORMAT, entry)
             entries.append(entry)
         yield separator + b",".join(entries)
         separator = b","

@@ -1,4 +1,4 @@
-"""Job objects and their bytes in lists: kept while nothing changes, and always those that would be made now."""
+"""Cached job objects and their bytes are always equal to those that would be made now."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 from websocket_api.core.access.session import Session
-from websocket_api.core.jobs import kept_objects
+from websocket_api.core.jobs import job_object_cache
 from websocket_api.core.jobs.job import Job, Part
-from websocket_api.core.jobs.kept_objects import JobObject, KeptObjects
+from websocket_api.core.jobs.job_object_cache import CachedJobObject, JobObjectCache
 from websocket_api.protocols.http import content
 from websocket_api.protocols.salt_api.job_formats import job_list, job_list_steps
 
@@ -19,14 +19,14 @@ from tests.unit.core.support import World
 MINIONS = ["web1", "web2", "db1", "db2"]
 
 
-def listed(world: World, session: Session) -> list[JobObject]:
+def cached_view(world: World, session: Session) -> list[CachedJobObject]:
     """Return the list of jobs of a user."""
-    found = (world.job_feed.listed(job, session.viewer) for job in world.jobs.newest_first())
+    found = (world.job_feed.cached_view(job, session.viewer) for job in world.jobs.newest_first())
     return [one for one in found if one is not None]
 
 
-def made_now(world: World, session: Session) -> list[dict[str, Any]]:
-    """Return the same without what was kept."""
+def fresh_view(world: World, session: Session) -> list[dict[str, Any]]:
+    """Return the same without the cache."""
     found = (world.job_feed.view(job, session.viewer, parts=False) for job in world.jobs.newest_first())
     return [one for one in found if one is not None]
 
@@ -65,7 +65,7 @@ def change(world: World, chance: random.Random) -> None:
 
 
 @pytest.mark.parametrize("seed", range(10))
-def test_what_is_kept_is_what_would_be_made_now(seed: int) -> None:
+def test_the_cache_returns_what_would_be_made_now(seed: int) -> None:
     """For each user, after each change of a job, of a target, or of the jobs that there are."""
     world, chance = World(), random.Random(seed)
     world.jobs._retention._max_jobs = 12
@@ -78,9 +78,9 @@ def test_what_is_kept_is_what_would_be_made_now(seed: int) -> None:
     for _ in range(300):
         change(world, chance)
         for session in sessions:
-            found, fresh = listed(world, session), made_now(world, session)
+            found, fresh = cached_view(world, session), fresh_view(world, session)
             assert found == fresh
-            for _ in range(2):  # made, then kept
+            for _ in range(2):  # made, then cached
                 assert b"".join(job_list_steps(found)) == content.encoded({"return": [job_list(fresh)]}, content.JSON)
 
 
@@ -89,11 +89,11 @@ def test_an_unchanged_job_is_encoded_once() -> None:
     world, session = World(), World().session(".*", "@runner")
     publish(world, 1, "web1")
     publish(world, 2, "web1", "db1")
-    before = listed(world, session)
+    before = cached_view(world, session)
     list(job_list_steps(before))
     assert all(one.encoded for one in before)
     answer(world, 2, "web1")
-    after = listed(world, session)
+    after = cached_view(world, session)
     assert [one is old for one, old in zip(after, before, strict=True)] == [False, True]
 
 
@@ -104,38 +104,38 @@ def test_users_share_only_what_both_may_see() -> None:
     publish(world, 1, "web1", "db1")
     sessions = [world.session(".*", "@runner"), world.session({"web*": ["test.*"]}), world.session("grains.*")]
     for _ in range(2):
-        views = [[one["tgt"] for one in listed(world, session)] for session in sessions]
+        views = [[one["tgt"] for one in cached_view(world, session)] for session in sessions]
         assert views == [["*"], [None], []]
 
 
 def test_few_objects_and_short_bytes_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     """The oldest are dropped."""
-    monkeypatch.setattr(kept_objects, "MAX_OBJECTS", 3)
-    kept = KeptObjects()
+    monkeypatch.setattr(job_object_cache, "MAX_OBJECTS", 3)
+    cache = JobObjectCache()
     jobs = [Job(jid(number), revision=number + 1) for number in range(5)]
     for job in jobs:
-        kept.get(job, "view", lambda: {"jid": "x"})
-    assert len(kept) == 3
-    again = kept.get(jobs[-1], "view", dict)
+        cache.get(job, "view", lambda: {"jid": "x"})
+    assert len(cache) == 3
+    again = cache.get(jobs[-1], "view", dict)
     assert again == {"jid": "x"}
     assert again is not None
-    again.keep("long", b"x" * (kept_objects.MAX_ENCODED + 1))
+    again.keep("long", b"x" * (job_object_cache.MAX_ENCODED_BYTES + 1))
     again.keep("short", b"x")
     assert again.encoded == {"short": b"x"}
 
 
 def test_a_job_that_is_not_in_the_registry_is_not_kept() -> None:
     """Nothing tells when it changes."""
-    kept = KeptObjects()
-    assert kept.get(Job(jid(1)), "view", dict) == {}
-    assert len(kept) == 0
+    cache = JobObjectCache()
+    assert cache.get(Job(jid(1)), "view", dict) == {}
+    assert len(cache) == 0
 
 
 def test_a_job_with_long_arguments_is_encoded_in_steps() -> None:
     """Each step takes a short time; together they are the same."""
     world, session = World(), World().session(".*", "@runner")
     world.fire(f"salt/job/{jid(1)}/new", fun="test.arg", arg=[[{}] * 20_000], minions=["a"], tgt="*", tgt_type="glob")
-    found = listed(world, session)
+    found = cached_view(world, session)
     steps = list(job_list_steps(found))
     assert len(steps) > 5
     assert b"".join(steps) == content.encoded({"return": [job_list(found)]}, content.JSON)

@@ -1,4 +1,4 @@
-"""What many clients send alike is decoded and checked once, and has the same meaning each time."""
+"""A message that many clients send is decoded and checked once, and has the same meaning each time."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from websocket_api.core.delivery.codecs import JSON, MSGPACK
 from websocket_api.operations.call import OPERATIONS
-from websocket_api.operations.known_messages import MAX_BYTES, MAX_MESSAGES, KnownMessages
+from websocket_api.operations.message_cache import MAX_BYTES, MAX_MESSAGES, MessageCache
 
 from tests.support.schemas import SCHEMAS
 from tests.unit.operations.engine import Engine, Talker
@@ -18,19 +18,19 @@ EXAMPLES: list[dict[str, Any]] = SCHEMAS.operations["subscribe"]["examples"]
 MINIONS = {"type": "subscribe", "id": 1, "subscription": "minions", "grains": ["os", "roles"]}
 
 
-def known(engine: Engine, message: Any) -> dict[str, Any] | None:
+def cached(engine: Engine, message: Any) -> dict[str, Any] | None:
     """Return what is kept of a message."""
     text = message if isinstance(message, str) else json.dumps(message)
-    return engine.dispatcher._known.get(JSON, text)
+    return engine.dispatcher._cache.get(JSON, text)
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=json.dumps)
 async def test_a_message_that_is_kept_has_the_same_reply_and_does_not_change(example: dict[str, Any]) -> None:
-    """The first client's request may change nothing of what the next one gets."""
+    """The first client's request must not change what the next one gets."""
     engine, message = Engine(), {"id": 1, **example}
     first, second = await engine.user(), await engine.user()
     reply = await first.raw(message)
-    kept = known(engine, message)
+    kept = cached(engine, message)
     assert kept == message
     before = copy.deepcopy(kept)
     assert await second.raw(message) == reply
@@ -74,10 +74,10 @@ async def test_other_messages_are_not_kept(message: Any) -> None:
     talker = await engine.user()
     for number in range(2):
         await talker.raw(message if isinstance(message, str) else {**message, "id": number})
-    assert not engine.dispatcher._known._messages
+    assert not engine.dispatcher._cache._messages
 
 
-async def test_a_known_message_is_refused_for_everything_else() -> None:
+async def test_a_cached_message_is_still_checked_for_everything_else() -> None:
     """Rights, limits and ids depend on the client, not on the message."""
     engine = Engine(limits={"subscriptions_per_user": 1})
     ann, stranger = await engine.user(), Talker(engine)
@@ -90,10 +90,10 @@ async def test_a_known_message_is_refused_for_everything_else() -> None:
 
 def test_the_oldest_are_dropped() -> None:
     """What clients choose may not fill the memory."""
-    messages = KnownMessages()
+    messages = MessageCache()
     for number in range(MAX_MESSAGES + 2):
-        messages.keep(JSON, f"message {number}", {"type": "subscribe", "number": number})
-    messages.keep(JSON, "x" * (MAX_BYTES + 1), {"type": "subscribe"})
+        messages.put(JSON, f"message {number}", {"type": "subscribe", "number": number})
+    messages.put(JSON, "x" * (MAX_BYTES + 1), {"type": "subscribe"})
     assert len(messages._messages) == MAX_MESSAGES
     assert messages.get(JSON, "message 1") is None
     assert messages.get(JSON, "message 2") == {"type": "subscribe", "number": 2}
@@ -101,14 +101,14 @@ def test_the_oldest_are_dropped() -> None:
 
 def test_formats_are_kept_apart() -> None:
     """What is a message in one format is none in the other."""
-    messages = KnownMessages()
-    messages.keep(JSON, "text", {"type": "subscribe"})
+    messages = MessageCache()
+    messages.put(JSON, "text", {"type": "subscribe"})
     assert messages.get(MSGPACK, "text") is None
     assert messages.get(JSON, b"text") is None
 
 
-def test_no_other_operation_has_that_name() -> None:
-    """The operation whose messages are kept exists, and holds no secret but a token."""
+def test_messages_to_subscribe_hold_no_secret_but_a_token() -> None:
+    """And the operation whose messages are kept exists."""
     assert "subscribe" in OPERATIONS
     assert "token" in SCHEMAS.operations["subscribe"]["properties"]
     assert not {"password", "username"} & SCHEMAS.operations["subscribe"]["properties"].keys()
