@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import psutil
 
@@ -145,10 +145,11 @@ def measure_consoles(stage: Stage, extent: Extent) -> Section:
     section.say(
         f"{extent.consoles:,} consoles of one user follow {extent.minions:,} minions with four grains, and all "
         "batches. The engine is reloaded, and they come back one after the other: they connect, subscribe and read "
-        "until `live`."
+        "until `live`. Then they leave. *At rest* is the engine's own work in a time as long as their coming took; the "
+        "first figure includes it."
     )
     costs: dict[str, float] = {}
-    rows, positions = [], _consoles(stage, token, [None] * extent.consoles)[2]
+    rows, positions = [], _consoles(stage, token, [None] * extent.consoles).positions
     for name, since in (("whole snapshots", [None] * extent.consoles), ("only what changed", positions)):
         answer = request_reload(Path(stage.pull).parent, stage.port)
         if "error" in answer:
@@ -156,20 +157,35 @@ def measure_consoles(stage: Stage, extent: Extent) -> Section:
         wait_until(lambda: _knows(stage, extent.minions), "the grains of all minions", timeout=300, every=1.0)
         engine = stage.engine_process()
         _rest(engine)
-        costs[name], size, again = _consoles(stage, token, since)
-        positions = again if since is not positions else positions
-        rows.append([name, f"{costs[name]:.2f} s", f"{size / extent.consoles / 1000:,.1f} kB"])
-    section.add(table(["consoles get", "CPU of the engine in all", "read by each"], rows))
+        came = _consoles(stage, token, since)
+        costs[name] = came.cpu
+        cells = [f"{seconds:.2f} s" for seconds in (came.cpu, came.leaving, _cpu_at_rest(engine, came.seconds))]
+        rows.append([name, *cells, f"{came.size / extent.consoles / 1000:,.1f} kB"])
+    section.add(table(["consoles get", "CPU of the engine in all", "when they leave", "at rest", "read by each"], rows))
     whole, changed = costs.values()
     section.goal("CPU of all that resume, s, at most", changed, CONSOLES_SECONDS, changed <= CONSOLES_SECONDS)
     section.goal("CPU of whole snapshots, times that", whole / changed, 1, whole > changed)
     return section
 
 
-def _consoles(stage: Stage, token: str, since: Sequence[Positions | None]) -> tuple[float, int, list[Positions]]:
-    """Connect consoles; return the CPU seconds of the engine, the bytes that they read, and their positions."""
+class Came(NamedTuple):
+    """Consoles that came and left."""
+
+    cpu: float
+    """Seconds of the engine's CPU until all were there."""
+    leaving: float
+    """The same until all had left."""
+    seconds: float
+    """How long they took to come."""
+    size: int
+    """Bytes that they read."""
+    positions: list[Positions]
+
+
+def _consoles(stage: Stage, token: str, since: Sequence[Positions | None]) -> Came:
+    """Connect consoles, one after the other, and disconnect all of them."""
     engine, size, found = stage.engine_process(), 0, []
-    before = cpu_seconds(engine)
+    before, began = cpu_seconds(engine), time.monotonic()
     with ExitStack() as stack:
         for positions in since:
             sock = stack.enter_context(connected(stage.port, token))
@@ -181,8 +197,16 @@ def _consoles(stage: Stage, token: str, since: Sequence[Positions | None]) -> tu
             read, mine = _until_live(sock, len(CONSOLE))
             found.append(mine)
             size += read
-        cost = cpu_seconds(engine) - before
-    return cost, size, found
+        cost, seconds = cpu_seconds(engine) - before, time.monotonic() - began
+    _rest(engine)
+    return Came(cost, cpu_seconds(engine) - before - cost, seconds, size, found)
+
+
+def _cpu_at_rest(engine: psutil.Process, seconds: float) -> float:
+    """Return the CPU seconds that the engine takes in this time without clients."""
+    before = cpu_seconds(engine)
+    time.sleep(seconds)
+    return cpu_seconds(engine) - before
 
 
 def _until_live(sock: socket.socket, number: int) -> tuple[int, Positions]:
