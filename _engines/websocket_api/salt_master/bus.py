@@ -19,33 +19,20 @@ import salt.utils.event
 from ..bus_line import Line
 from ..errors import ApiError
 from .bus_socket import BusSocket, connect
+from .bus_stream import InvalidStreamError, MaxDelay, Stream
 from .salt_compat import SALT_LINE
 
 log = logging.getLogger(__name__)
 
 TAG_END = b"\n\n"
-#: Seconds of decoding after which other tasks run, so that a burst of events does not delay clients.
-SLICE_SECONDS = 0.005
-#: Events wait for others only if they are less than this part of the longest delay apart: then several share a read.
-#: A read after a pause costs 100 to 300 us, an event 25 us (measured).
-BURST_GAP = 3 / 8
 #: Seconds between attempts to reach a missing publisher: first and maximum.
 BACKOFF_SECONDS = (0.05, 1.0)
 #: Seconds that a write to the bus may take.
 FIRE_SECONDS = 5.0
-#: Largest frame on the wire, in bytes: ``max_event_size`` is 1 MiB by default, but an operator may raise it.
-FRAME_BYTES = 1 << 28
 #: Salt's msgpack extension for dates.
 _DATE = 78
 
 OnEvent = Callable[[str, dict[str, Any]], None]
-
-
-MaxDelay = Callable[[int], float]
-"""``max_delay(events)`` returns the seconds for which events may wait for others to share a read.
-
-``events`` is how many the last read returned.
-"""
 
 
 def decode(body: bytes) -> tuple[str, dict[str, Any]]:
@@ -212,52 +199,40 @@ class Bus:
 
         :param rest: what was already read of the first event
         """
-        # raw: frames are {b"head", b"body"}. Each body is decoded separately, so that one bad event affects no other.
-        unpacker = msgpack.Unpacker(raw=True, strict_map_key=False, max_buffer_size=FRAME_BYTES)
-        unpacker.feed(rest)
-        unread, fed, done = [rest], len(rest), 0
-        slice_end = time.monotonic() + SLICE_SECONDS
-        read_at = 0.0
-        while self._detached is None:
-            try:
-                chunk = line.receive()
-            except OSError as error:
-                return str(error)
-            if chunk is None:
-                await line.wait()
-                slice_end = time.monotonic() + SLICE_SECONDS
-                continue
-            if not chunk:
-                return "the publisher closed the connection"
-            before, read_at, events = read_at, time.monotonic(), 0
-            unread.append(chunk)
-            fed += len(chunk)
-            try:
-                unpacker.feed(chunk)
-                for frame in unpacker:
-                    self._deliver(frame, on_event)
-                    events += 1
-                    done = unpacker.tell()
-                    # Bytes may be available without a pause, so a slice may span several chunks.
-                    if time.monotonic() >= slice_end:
-                        await asyncio.sleep(0)
-                        slice_end = time.monotonic() + SLICE_SECONDS
-            except (ValueError, msgpack.exceptions.UnpackException, msgpack.exceptions.BufferFull) as error:
-                # The start of the next frame is unknown in this stream. A new connection starts with a frame.
-                return f"not understood: {type(error).__name__}"
-            if events:
-                unread = [chunk[len(chunk) - (fed - done) :]]
-            longest = max_delay(events)
-            pause = read_at + longest - time.monotonic()
-            if pause > 0 and read_at - before < events * longest * BURST_GAP and self._detached is None:
-                await line.pause(pause)
-                slice_end = time.monotonic() + SLICE_SECONDS
-            elif time.monotonic() >= slice_end:
-                await asyncio.sleep(0)  # a large event can arrive in many chunks
-                slice_end = time.monotonic() + SLICE_SECONDS
+        stream = Stream(rest, lambda frame: self._deliver(frame, on_event), max_delay)
+        try:
+            while self._detached is None:
+                await self._read_more(line, stream)
+        except EOFError:
+            return "the publisher closed the connection"
+        except OSError as error:
+            return str(error)
+        except InvalidStreamError as error:
+            # A new connection starts with a frame.
+            return f"not understood: {error}"
         if not self._detached.done():
-            self._detached.set_result(Line(line.copy(), b"".join(unread)))
+            self._detached.set_result(Line(line.copy(), stream.rest))
         return "the next process reads the bus"
+
+    async def _read_more(self, line: BusSocket, stream: Stream) -> None:
+        """Deliver what is there now. If nothing is, deliver what comes, until that needs time or a pause."""
+        chunk = line.receive()
+        if chunk is None:
+            # Without a turn of the loop between an event and its delivery: an event after a pause is not delayed.
+            await line.read(stream)
+            stream.begin_slice()
+        else:
+            stream.read(chunk)
+        while not stream.go_on():
+            await asyncio.sleep(0)
+            stream.begin_slice()
+        pause = stream.pause()
+        if pause > 0 and self._detached is None:
+            await line.pause(pause)
+            stream.begin_slice()
+        elif stream.is_over_time:
+            await asyncio.sleep(0)  # a large event can arrive in many chunks
+            stream.begin_slice()
 
     def _deliver(self, frame: Any, on_event: OnEvent) -> None:
         try:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import socket
 
+from .bus_stream import Stream
+
 CHUNK = 1 << 18
 """Bytes read at once: as much as the kernel keeps of a unix socket by default."""
 
@@ -22,24 +24,42 @@ class BusSocket:
         self._waiting: asyncio.Future[None] | None = None
 
     def receive(self) -> bytes | None:
-        """Return what has arrived, at most :data:`CHUNK` bytes; None for nothing yet, empty at the end.
+        """Return what has arrived, at most :data:`CHUNK` bytes; None for nothing yet.
 
+        :raises EOFError: the publisher has closed the connection
         :raises OSError: the connection is broken
         """
         try:
-            return self._socket.recv(CHUNK)
+            chunk = self._socket.recv(CHUNK)
         except (BlockingIOError, InterruptedError):
             return None
+        if not chunk:
+            raise EOFError
+        return chunk
 
-    async def wait(self) -> None:
-        """Return when bytes have arrived, or the connection has ended, or after :meth:`wake`."""
+    async def read(self, stream: Stream) -> None:
+        """Pass on what arrives, as it arrives, until it takes too long or a pause is due, or until :meth:`wake`.
+
+        :raises: what :meth:`receive` and the stream raise
+        """
         self._waiting = self._loop.create_future()
-        self._loop.add_reader(self._socket, self.wake)
+        self._loop.add_reader(self._socket, self._on_readable, stream, self._waiting)
         try:
             await self._waiting
         finally:
             self._loop.remove_reader(self._socket)
             self._waiting = None
+
+    def _on_readable(self, stream: Stream, waiting: asyncio.Future[None]) -> None:
+        if waiting.done():
+            return
+        stream.begin_slice()
+        try:
+            chunk = self.receive()
+            if chunk is not None and (not stream.read(chunk) or stream.pause() > 0):
+                self.wake()
+        except Exception as error:  # noqa: BLE001 - the reader gets it
+            waiting.set_exception(error)
 
     async def pause(self, seconds: float) -> None:
         """Return after this time, whatever arrives, or after :meth:`wake`."""
@@ -52,7 +72,7 @@ class BusSocket:
             self._waiting = None
 
     def wake(self) -> None:
-        """End :meth:`wait` or :meth:`pause`."""
+        """End :meth:`read` or :meth:`pause`."""
         if self._waiting is not None and not self._waiting.done():
             self._waiting.set_result(None)
 

@@ -187,6 +187,45 @@ async def test_events_in_quick_succession_share_a_read_where_they_may_wait(
         await one.stop()
 
 
+async def test_an_event_after_a_pause_is_delivered_in_the_turn_that_reads_it(
+    tmp_path: Path, publisher: Publisher
+) -> None:
+    """However long events may wait for others, and with no other task of the loop in between."""
+    reading = Reading(tmp_path)
+    reading.start(max_delay=0.001)
+    await until(lambda: publisher.writers)
+    (writer,) = publisher.writers
+    writer.write(framed("n", {"n": 0}))
+    await until(lambda: reading.numbers == [0])
+    for number in range(1, 20):
+        await asyncio.sleep(0.002)  # longer than events wait
+        writer.write(framed("n", {"n": number}))
+        await asyncio.sleep(0)  # the loop finds the bytes in this turn, and delivers them before the next one
+        await asyncio.sleep(0)
+        assert reading.numbers == list(range(number + 1))
+    await reading.stop()
+
+
+@pytest.mark.parametrize("wrong", [b"", b"\xc1" * 20])
+async def test_a_reader_connects_again_after_the_end_of_a_connection(
+    tmp_path: Path, publisher: Publisher, wrong: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whether the publisher closes it or sends something else than events; what came before is delivered."""
+    caplog.set_level("INFO")
+    reading = Reading(tmp_path)
+    reading.start()
+    await until(lambda: publisher.writers)
+    publisher.writers[0].write(framed("n", {"n": 0}) + wrong)
+    if not wrong:
+        publisher.writers[0].close()
+    await until(lambda: len(publisher.writers) == 2)
+    assert (reading.numbers, reading.losses) == ([0], 1)
+    assert ("not understood: FormatError" if wrong else "the publisher closed the connection") in caplog.text
+    publisher.writers[1].write(framed("n", {"n": 1}))
+    await until(lambda: reading.numbers == [0, 1])
+    await reading.stop()
+
+
 async def test_a_connection_that_was_not_read_yet_is_passed_on_again(tmp_path: Path, publisher: Publisher) -> None:
     """A process may be replaced before it reads at all."""
     first, second, third = (Reading(tmp_path) for _ in range(3))
