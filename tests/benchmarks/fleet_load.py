@@ -15,7 +15,7 @@ from tests.benchmarks import fanout, marks
 from tests.benchmarks.children import Child, Machine, listening_on
 from tests.benchmarks.cpu_shares import Shares
 from tests.benchmarks.fanout import Case
-from tests.benchmarks.requesters import Commands, Pollers, beside
+from tests.benchmarks.requesters import Commands, Pollers, in_threads
 from tests.benchmarks.simulated import HUNDRED
 from tests.benchmarks.stage import Stage
 from tests.client import Client
@@ -95,7 +95,7 @@ def under_load(stage: Stage, token: str, extent: Extent, pollers: Pollers) -> Lo
             stack.enter_context(_listening(stage, stage.token(user), 1, subscription="event", bundle=True))
         stack.enter_context(_fleet(stage))
         stack.enter_context(pollers.running())
-        stack.enter_context(beside(jobs.run))
+        stack.enter_context(in_threads(jobs.run))
         time.sleep(2 * JOB_SECONDS if extent.seconds > JOB_SECONDS else 1)  # the first jobs return
         sender = stack.enter_context(Child("sender", socket=fanout.socket_of_bus(stage), rate=extent.rate, count=count))
         began, shares, machine, memory = time.monotonic(), Shares(stage), Machine(), []

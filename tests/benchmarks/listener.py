@@ -1,8 +1,8 @@
 """Many websocket clients in one process, which parse as little as possible.
 
 Each counts its events and checks that none is missing or out of order (marks.py). One event in ten is timed. The
-clients use raw sockets and one epoll, so that the cost of a client library is not measured. Clients at the same place
-of the stream get the same bytes, so these are examined once (pieces.py).
+clients use raw sockets and one epoll, so that the cost of a client library is not measured. Clients at the same
+position of the stream get the same bytes, so these are examined once (segments.py).
 
 Arguments: one JSON object ``{port, path, clients, headers, hello, answered, count}``. Prints ``{"ready": true}`` when
 all clients are connected and have sent ``hello``. After ``sent`` on standard input, prints one JSON object when all
@@ -22,7 +22,7 @@ import time
 from array import array
 from typing import Any
 
-from tests.benchmarks.pieces import PING, Client, Pieces
+from tests.benchmarks.segments import PING, Client, SegmentCache
 from tests.benchmarks.wire import CHUNK, read_until, text_frame
 from tests.support.handshakes import upgrade_request
 
@@ -38,7 +38,7 @@ class Listener:
 
     def __init__(self, asked: dict[str, Any]) -> None:
         self._asked = asked
-        self._pieces = Pieces(asked["count"])
+        self._segments = SegmentCache(asked["count"])
         self._buffer = bytearray(CHUNK)
         self._clients: dict[int, Client] = {}
         self._closed: list[Client] = []
@@ -114,9 +114,9 @@ class Listener:
             pings = buffer.find(PING, 0, size) >= 0
         else:
             pings, before = False, client.count
-            for piece in self._pieces.take(client, buffer, size):
-                pings |= piece.has_ping
-                for when in piece.sent:
+            for segment in self._segments.count_bytes(client, buffer, size):
+                pings |= segment.has_ping
+                for when in segment.sent:
                     self._samples.append(now - when)
             if client.count > before:
                 self._last = now

@@ -6,7 +6,7 @@ import json
 import time
 
 from tests.benchmarks import fanout, marks
-from tests.benchmarks.pieces import Client, Pieces
+from tests.benchmarks.segments import Client, SegmentCache
 from tests.benchmarks.stage import Stage
 from tests.benchmarks.wire import CHUNK, connected, read_until, text_frame
 from tests.support.waiting import wait_until
@@ -32,7 +32,7 @@ def position(stage: Stage, token: str) -> tuple[str, int]:
 
 
 def once(stage: Stage, token: str, since: dict[str, object], events: int) -> float:
-    pieces = Pieces(events)
+    segments = SegmentCache(events)
     with connected(stage.port, token) as sock:
         client = Client(sock)
         began = time.perf_counter()
@@ -41,7 +41,7 @@ def once(stage: Stage, token: str, since: dict[str, object], events: int) -> flo
             chunk = sock.recv(CHUNK)
             if not chunk:
                 raise RuntimeError(f"the connection was closed after {client.count} of {events} events")
-            pieces.take(client, chunk, len(chunk))
+            segments.count_bytes(client, chunk, len(chunk))
         seconds = time.perf_counter() - began
     if client.count != events or not client.in_order:
         raise RuntimeError(f"{client.count} of {events} events were replayed, in order: {client.in_order}")

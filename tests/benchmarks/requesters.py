@@ -17,10 +17,10 @@ POLL_SECONDS = 5.0  # between two requests of one poller
 
 
 @contextmanager
-def beside(*works: Callable[[threading.Event], None]) -> Iterator[None]:
-    """Do some works in threads until the block ends; each returns soon after the event that it gets is set."""
+def in_threads(*functions: Callable[[threading.Event], None]) -> Iterator[None]:
+    """Call some functions in threads until the block ends; each must return soon after its event is set."""
     stop = threading.Event()
-    threads = [threading.Thread(target=work, args=(stop,)) for work in works]
+    threads = [threading.Thread(target=function, args=(stop,)) for function in functions]
     for thread in threads:
         thread.start()
     try:
@@ -51,7 +51,7 @@ class Commands:
 
         A job is late if the one before it took longer. The last one may end after the block.
         """
-        with beside(lambda stop: self._try(stop, number, every)):
+        with in_threads(lambda stop: self._try(stop, number, every)):
             yield
 
     def _try(self, stop: threading.Event, number: int, every: float) -> None:
@@ -87,7 +87,7 @@ class Pollers:
     @contextmanager
     def running(self) -> Iterator[None]:
         """Poll until the block ends."""
-        with beside(*(partial(self._poll, nth) for nth in range(self.number))):
+        with in_threads(*(partial(self._poll, nth) for nth in range(self.number))):
             yield
 
     def _poll(self, nth: int, stop: threading.Event) -> None:

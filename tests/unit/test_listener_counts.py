@@ -13,7 +13,7 @@ import pytest
 
 from tests.benchmarks import listener, marks
 from tests.benchmarks.listener import Listener
-from tests.benchmarks.pieces import MAX_PIECES, PING, Client, Piece, Pieces, examine
+from tests.benchmarks.segments import MAX_SEGMENTS, PING, Client, Segment, SegmentCache, examine
 
 pytestmark = pytest.mark.any_python
 
@@ -72,7 +72,7 @@ CHANGES: list[tuple[Change, int, bool]] = [
 @pytest.mark.parametrize("longest", [60, 3_000, 1_000_000])
 @pytest.mark.parametrize(("change", "count", "in_order"), CHANGES)
 def test_what_one_of_many_clients_gets_wrong_is_found(change: Change, count: int, in_order: bool, longest: int) -> None:
-    """All others share their bytes with it, in pieces of their own or of the same size.
+    """All others share their bytes with it, in segments of their own or of the same size.
 
     :param longest: bytes of the largest read
     """
@@ -81,16 +81,16 @@ def test_what_one_of_many_clients_gets_wrong_is_found(change: Change, count: int
         same = cut(b"".join(events()), random.Random(0), longest)
         reads = [same if rng.random() < 0.5 else cut(b"".join(events()), rng, longest) for _ in range(CLIENTS)]
         reads[ODD] = cut(b"".join(change(events())), random.Random(0), longest)
-        clients, pieces = read_in_turns(reads, rng)
+        clients, segments = read_in_turns(reads, rng)
         assert (clients[ODD].count, clients[ODD].in_order) == (count, in_order)
         others = [(one.count, one.in_order, one.next) for number, one in enumerate(clients) if number != ODD]
         assert others == [(COUNT, True, COUNT)] * (CLIENTS - 1)
-        assert len(pieces._known) <= MAX_PIECES
+        assert len(segments._known) <= MAX_SEGMENTS
 
 
-def read_in_turns(reads: list[list[bytes]], rng: random.Random) -> tuple[list[Client], Pieces]:
+def read_in_turns(reads: list[list[bytes]], rng: random.Random) -> tuple[list[Client], SegmentCache]:
     """Let each client take its reads, in a random order of clients."""
-    pieces, clients = Pieces(COUNT), [Client(socket.socket()) for _ in reads]
+    segments, clients = SegmentCache(COUNT), [Client(socket.socket()) for _ in reads]
     waiting = {number: iter(chunks) for number, chunks in enumerate(reads)}
     while waiting:
         number = rng.choice(list(waiting))
@@ -100,33 +100,33 @@ def read_in_turns(reads: list[list[bytes]], rng: random.Random) -> tuple[list[Cl
             clients[number].sock.close()
             continue
         buffer = bytearray(chunk + b"of an earlier read ~0000000000@1764000000.000000!")
-        pieces.take(clients[number], buffer, len(chunk))
-    return clients, pieces
+        segments.count_bytes(clients[number], buffer, len(chunk))
+    return clients, segments
 
 
 @pytest.mark.parametrize("change", [change for change, _, _ in CHANGES])
-def test_clients_count_alike_with_and_without_shared_pieces(change: Change) -> None:
+def test_clients_count_the_same_with_and_without_shared_segments(change: Change) -> None:
     """In random reads, with other events and pings between, as many, in the same order and timed alike."""
     for seed in range(20):
         rng = random.Random(seed)
         mixed = list(change(events(COUNT)))
         for _ in range(20):
             mixed.insert(rng.randrange(len(mixed)), rng.choice([PING, b"~", b"\x81\x02{}", b"!" * 40]))
-        shared, names = Pieces(COUNT), marks.names(COUNT)
+        shared, names = SegmentCache(COUNT), marks.names(COUNT)
         for _ in range(3):
             client, expected, tail = Client(socket.socket()), 0, b""
-            found: list[Piece] = []
-            alone: list[Piece] = []
+            found: list[Segment] = []
+            alone: list[Segment] = []
             for chunk in cut(b"".join(mixed), rng, rng.choice([50, 3_000])):
-                found += shared.take(client, chunk, len(chunk))
+                found += shared.count_bytes(client, chunk, len(chunk))
                 alone.append(examine(expected, tail, chunk, names))
                 expected, tail = alone[-1].next, alone[-1].tail
                 assert (client.next, client.tail) == (expected, tail)
             client.sock.close()
-            assert client.count == sum(piece.count for piece in alone)
-            assert client.in_order == all(piece.in_order for piece in alone)
-            assert [when for piece in found for when in piece.sent] == [when for one in alone for when in one.sent]
-            assert any(piece.has_ping for piece in found) == any(piece.has_ping for piece in alone)
+            assert client.count == sum(segment.count for segment in alone)
+            assert client.in_order == all(segment.in_order for segment in alone)
+            assert [when for segment in found for when in segment.sent] == [when for one in alone for when in one.sent]
+            assert any(segment.has_ping for segment in found) == any(segment.has_ping for segment in alone)
 
 
 @pytest.mark.parametrize("split", range(len(PING) + 1))

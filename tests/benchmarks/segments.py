@@ -1,4 +1,4 @@
-"""What clients get, examined once for all that get the same bytes at the same place of the stream."""
+"""Examine received bytes once for all clients that get the same bytes at the same position of the stream."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import NamedTuple
 from tests.benchmarks import marks
 
 PING = b"\x89\x00"
-MAX_PIECES = 256  # known at the same time: more than clients that read together need
+MAX_SEGMENTS = 256  # in the cache: more than clients that read together need
 
 
-class Piece(NamedTuple):
-    """Some bytes, and what they are for a client at one place of the stream."""
+class Segment(NamedTuple):
+    """Some bytes of the stream, and what they mean for a client that receives them at one position."""
 
     data: bytes
     count: int
@@ -26,7 +26,7 @@ class Piece(NamedTuple):
     next: int
     """The number of the event that should follow."""
     tail: bytes
-    """The start of a mark or ping that continues in the next piece."""
+    """The start of a mark or ping that continues in the next segment."""
 
 
 class Client:
@@ -42,41 +42,41 @@ class Client:
         self.tail = b""
 
 
-class Pieces:
-    """The known pieces, by the place of the stream where they start.
+class SegmentCache:
+    """The segments examined last, by the position of the stream where they start.
 
     :param count: the number of events in the stream
     """
 
     def __init__(self, count: int) -> None:
         self._names = marks.names(count)
-        self._known: dict[tuple[int, bytes], Piece] = {}
+        self._known: dict[tuple[int, bytes], Segment] = {}
 
-    def take(self, client: Client, data: bytes | bytearray, size: int) -> list[Piece]:
-        """Count the first ``size`` bytes of ``data`` for a client, and return them in pieces."""
+    def count_bytes(self, client: Client, data: bytes | bytearray, size: int) -> list[Segment]:
+        """Count the first ``size`` bytes of ``data`` for a client, and return their segments."""
         start, found = 0, []
         while start < size:
-            piece = self._known.get((client.next, client.tail))
-            # All bytes are compared, so a client that gets others at this place has a piece of its own.
-            if piece is None or start + len(piece.data) > size or not data.startswith(piece.data, start):
-                piece = self._learn(client.next, client.tail, bytes(data[start:size]))
-            start += len(piece.data)
-            client.count += piece.count
-            client.in_order &= piece.in_order
-            client.next, client.tail = piece.next, piece.tail
-            found.append(piece)
+            segment = self._known.get((client.next, client.tail))
+            # All bytes are compared, so a client that gets other bytes here has a segment of its own.
+            if segment is None or start + len(segment.data) > size or not data.startswith(segment.data, start):
+                segment = self._learn(client.next, client.tail, bytes(data[start:size]))
+            start += len(segment.data)
+            client.count += segment.count
+            client.in_order &= segment.in_order
+            client.next, client.tail = segment.next, segment.tail
+            found.append(segment)
         return found
 
-    def _learn(self, expected: int, tail: bytes, data: bytes) -> Piece:
-        """Examine a piece, and keep it in place of the one that is known there."""
-        if len(self._known) >= MAX_PIECES:
+    def _learn(self, expected: int, tail: bytes, data: bytes) -> Segment:
+        """Examine a segment, and keep it instead of the one with the same start."""
+        if len(self._known) >= MAX_SEGMENTS:
             del self._known[next(iter(self._known))]
-        piece = self._known[expected, tail] = examine(expected, tail, data, self._names)
-        return piece
+        segment = self._known[expected, tail] = examine(expected, tail, data, self._names)
+        return segment
 
 
-def examine(expected: int, tail: bytes, data: bytes, names: list[bytes]) -> Piece:
-    """Return what these bytes are for a client.
+def examine(expected: int, tail: bytes, data: bytes, names: list[bytes]) -> Segment:
+    """Return what these bytes mean for a client.
 
     :param expected: the number of the next event
     :param tail: what was left of the bytes before
@@ -89,7 +89,7 @@ def examine(expected: int, tail: bytes, data: bytes, names: list[bytes]) -> Piec
         rising = [expected - 1, *map(int, numbers)]
         in_order = all(one < other for one, other in pairwise(rising))
         following = rising[-1] + 1
-    return Piece(
+    return Segment(
         data=data,
         count=len(numbers),
         in_order=in_order,

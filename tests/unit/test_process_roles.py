@@ -1,10 +1,10 @@
-"""The benchmark of a large fleet names who took the CPU by the titles of processes."""
+"""The benchmark of a large fleet assigns CPU time to roles by the titles of processes."""
 
 from __future__ import annotations
 
 import pytest
 
-from tests.benchmarks.titles import CLIENTS, OTHERS, PUBLISHER, SIMULATED, WORKERS, who_is
+from tests.benchmarks.process_roles import CLIENTS, OTHERS, PUBLISHER, SIMULATED, WORKERS, role_of
 
 pytestmark = pytest.mark.any_python
 
@@ -13,7 +13,7 @@ CHILD = ["/venv/bin/python", "-m"]
 
 
 @pytest.mark.parametrize(
-    ("title", "salts", "who"),
+    ("title", "salts", "role"),
     [
         ([f"{SALT} EventPublisher"], True, PUBLISHER),
         ([f"{SALT} RequestServer MWorker-0"], True, WORKERS),
@@ -28,6 +28,6 @@ CHILD = ["/venv/bin/python", "-m"]
         ([*CHILD, "tests.benchmarks.scale"], False, CLIENTS),
     ],
 )
-def test_a_process_belongs_to_whom_its_title_names(title: list[str], salts: bool, who: str) -> None:
+def test_the_title_tells_the_role_of_a_process(title: list[str], salts: bool, role: str) -> None:
     """On both lines of Salt, whose workers have other titles."""
-    assert who_is(title, salts=salts) == who
+    assert role_of(title, salts=salts) == role
