@@ -215,15 +215,15 @@ class Bus:
         return "the next process reads the bus"
 
     async def _read_more(self, line: BusSocket, stream: Stream) -> None:
-        """Deliver what is there now. If nothing is, deliver what comes, until that needs time or a pause."""
+        """Deliver what has arrived. If nothing has, deliver what arrives, until that takes long or a pause is due."""
         chunk = line.receive()
         if chunk is None:
-            # Without a turn of the loop between an event and its delivery: an event after a pause is not delayed.
+            # The callback delivers without a further turn of the loop, so an event after a pause is not delayed.
             await line.read(stream)
             stream.begin_slice()
         else:
-            stream.read(chunk)
-        while not stream.go_on():
+            stream.feed(chunk)
+        while not stream.deliver_rest():
             await asyncio.sleep(0)
             stream.begin_slice()
         pause = stream.pause()

@@ -56,7 +56,7 @@ class BusSocket:
         stream.begin_slice()
         try:
             chunk = self.receive()
-            if chunk is not None and (not stream.read(chunk) or stream.pause() > 0):
+            if chunk is not None and (not stream.feed(chunk) or stream.pause() > 0):
                 self.wake()
         except Exception as error:  # noqa: BLE001 - the reader gets it
             waiting.set_exception(error)

@@ -1,4 +1,4 @@
-"""What is read of the bus: split into frames, which are delivered in slices; some reads wait for more events."""
+"""Split what is read from the bus into frames, deliver these in slices, and decide when the next read may wait."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SLICE_SECONDS = 0.005
 #: A read after a pause costs 100 to 300 us, an event 25 us (measured).
 BURST_GAP = 3 / 8
 #: Largest frame on the wire, in bytes: ``max_event_size`` is 1 MiB by default, but an operator may raise it.
-FRAME_BYTES = 1 << 28
+MAX_FRAME_BYTES = 1 << 28
 
 MaxDelay = Callable[[int], float]
 """``max_delay(events)`` returns the seconds for which events may wait for others to share a read.
@@ -31,7 +31,7 @@ class InvalidStreamError(Exception):
 
 
 class Stream:
-    """The bytes of one connection, from the start of a frame on.
+    """The bytes of one connection, starting with a frame.
 
     :param rest: what was already read of the first frame
     :param deliver: gets each frame
@@ -47,15 +47,15 @@ class Stream:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         # raw: frames are {b"head", b"body"}. Each body is decoded separately, so that one bad event affects no other.
-        self._unpacker = msgpack.Unpacker(raw=True, strict_map_key=False, max_buffer_size=FRAME_BYTES)
+        self._unpacker = msgpack.Unpacker(raw=True, strict_map_key=False, max_buffer_size=MAX_FRAME_BYTES)
         self._unpacker.feed(rest)
         self._unread = [rest]
-        self._fed, self._done = len(rest), 0
+        self._fed, self._delivered = len(rest), 0
         self._deliver = deliver
         self._max_delay = max_delay
         self._clock = clock
         self._events = 0
-        """How many the last read returned so far."""
+        """How many events of the last read were delivered so far."""
         self._read_at = self._read_before = 0.0
         """When the last read was, and the one before it."""
         self._slice_end = 0.0
@@ -63,7 +63,7 @@ class Stream:
 
     @property
     def rest(self) -> bytes:
-        """What no frame was made of yet."""
+        """The bytes that were read but not delivered yet."""
         return b"".join(self._unread)
 
     @property
@@ -75,8 +75,8 @@ class Stream:
         """Note that other tasks have just run."""
         self._slice_end = self._clock() + SLICE_SECONDS
 
-    def read(self, chunk: bytes) -> bool:
-        """Deliver what was read until the slice is over; return whether all is delivered.
+    def feed(self, chunk: bytes) -> bool:
+        """Deliver frames of a chunk until the slice is over; return whether all are delivered.
 
         :raises InvalidStreamError: these bytes are no frames
         """
@@ -87,10 +87,10 @@ class Stream:
             self._unpacker.feed(chunk)
         except _INVALID as error:
             raise InvalidStreamError(type(error).__name__) from None
-        return self.go_on()
+        return self.deliver_rest()
 
-    def go_on(self) -> bool:
-        """Deliver more of what was read until the slice is over; return whether all is delivered.
+    def deliver_rest(self) -> bool:
+        """Deliver further frames until the slice is over; return whether all are delivered.
 
         :raises InvalidStreamError: these bytes are no frames
         """
@@ -98,14 +98,14 @@ class Stream:
             for frame in self._unpacker:
                 self._deliver(frame)
                 self._events += 1
-                self._done = self._unpacker.tell()
+                self._delivered = self._unpacker.tell()
                 if self.is_over_time:
                     return False
         except _INVALID as error:
             raise InvalidStreamError(type(error).__name__) from None
         if self._events:
             last = self._unread[-1]
-            self._unread = [last[len(last) - (self._fed - self._done) :]]
+            self._unread = [last[len(last) - (self._fed - self._delivered) :]]
         return True
 
     def pause(self) -> float:

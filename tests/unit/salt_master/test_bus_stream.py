@@ -43,7 +43,7 @@ def frames(*numbers: int) -> bytes:
 def bodies(*numbers: int) -> list[bytes]:
     """Return what is delivered of these events."""
     world = World()
-    world.stream.read(frames(*numbers))
+    world.stream.feed(frames(*numbers))
     return list(world.delivered)
 
 
@@ -66,11 +66,11 @@ def test_only_events_that_follow_each_other_quickly_wait_for_more(gap: float, ev
     :param events: in the second of them
     """
     world = World()
-    world.stream.read(frames(0))
+    world.stream.feed(frames(0))
     assert world.stream.pause() == 0
     world.now += gap
     world.stream.begin_slice()
-    assert world.stream.read(frames(*range(1, events + 1)))
+    assert world.stream.feed(frames(*range(1, events + 1)))
     assert len(world.delivered) == events + 1
     assert world.stream.pause() == pytest.approx(LONGEST if waits else 0)
     assert world.asked == [1, events]
@@ -80,21 +80,21 @@ def test_the_time_of_the_delivery_is_part_of_the_pause() -> None:
     """A read that takes longer than its events may wait is followed by the next one at once."""
     for cost, left in ((0.001, LONGEST - 0.001), (LONGEST * 2, 0.0)):
         world = World(cost)
-        world.stream.read(frames(0))
-        world.stream.read(frames(1))
+        world.stream.feed(frames(0))
+        world.stream.feed(frames(1))
         assert world.stream.pause() == pytest.approx(left)
 
 
 def test_a_burst_is_delivered_in_slices() -> None:
     """Others run between two of them, and the number of all its events counts for the pause."""
     world, numbers = World(SLICE_SECONDS / 4), range(10)
-    assert not world.stream.read(frames(*numbers))
+    assert not world.stream.feed(frames(*numbers))
     assert (len(world.delivered), world.stream.is_over_time) == (4, True)
     world.stream.begin_slice()
     assert not world.stream.is_over_time
-    assert not world.stream.go_on()
+    assert not world.stream.deliver_rest()
     world.stream.begin_slice()
-    assert world.stream.go_on()
+    assert world.stream.deliver_rest()
     assert world.delivered == bodies(*numbers)
     world.stream.pause()
     assert world.asked == [10]
@@ -108,7 +108,7 @@ def test_the_rest_is_what_no_frame_was_made_of(seed: int) -> None:
     start = 0
     while start < len(whole):
         end = start + rng.randint(1, 200)
-        while not world.stream.read(whole[start:end]):
+        while not world.stream.feed(whole[start:end]):
             pytest.fail("no slice takes that long")
         start = end
         if rng.random() < 0.3:
@@ -123,5 +123,5 @@ def test_bytes_that_are_no_frames_are_reported_after_the_events_before_them(wron
     """The reader then connects again."""
     world = World()
     with pytest.raises(InvalidStreamError):
-        world.stream.read(frames(0) + wrong)
+        world.stream.feed(frames(0) + wrong)
     assert world.delivered[:1] == bodies(0)
