@@ -42,7 +42,10 @@ class Droppable(Protocol):
 
 
 class Waiting(NamedTuple):
-    """A frame that waits, or several. If it has an ``owner`` it may be dropped, and holds these events."""
+    """A frame that waits, or several. If it has an ``owner`` it may be dropped, and holds these events.
+
+    An owner's empty frame stands where events were dropped, until they are reported there.
+    """
 
     frame: bytes
     owner: Droppable | None
@@ -76,7 +79,7 @@ class Outbox:
         self._paused: list[tuple[Callable[[], bool], Callable[[], None]]] = []
         """Senders that wait: a function that returns whether there is room, and one to call then."""
         self._unreported: dict[Droppable, None] = {}
-        """Subscriptions with dropped events that were not reported yet."""
+        """Subscriptions with dropped events; for each an empty frame waits."""
         self.bytes = self._frames = 0
         """What waits; frames that were put together count as one."""
         self.closed = False
@@ -187,7 +190,7 @@ class Outbox:
 
     def pump(self) -> None:
         """Hand waiting frames to the transport, a portion at a time. The transport calls this when it has written."""
-        while (self._waiting or self._unreported) and not self._transport.busy():
+        while self._waiting and not self._transport.busy():
             self._write(b"".join(self._portion()))
         if self._handed and not self._transport.busy():
             self._hand(0)
@@ -203,7 +206,7 @@ class Outbox:
     def flush(self) -> None:
         """Hand over all that waits, and accept nothing more: a close frame comes next."""
         self._write_collected()
-        while self._waiting or self._unreported:
+        while self._waiting:
             self._transport.write(b"".join(self._portion()))
         self.close()
 
@@ -225,20 +228,14 @@ class Outbox:
         while self._waiting and size < TRANSPORT_BYTES:
             waiting = self._waiting.popleft()
             self._count(-len(waiting.frame), -waiting.writes)
-            if waiting.owner is not None and waiting.owner in self._unreported:
-                self._report(waiting.owner, portion)
-            portion.append(waiting.frame)
-            size += len(waiting.frame)
-        if not self._waiting:
-            for owner in list(self._unreported):
-                self._report(owner, portion)
+            frame: bytes | None = waiting.frame
+            if waiting.owner is not None and not waiting.frame:
+                del self._unreported[waiting.owner]
+                frame = waiting.owner.gap_frame()
+            if frame:
+                portion.append(frame)
+                size += len(frame)
         return portion
-
-    def _report(self, owner: Droppable, portion: list[bytes]) -> None:
-        del self._unreported[owner]
-        gap = owner.gap_frame()
-        if gap is not None:
-            portion.append(gap)
 
     def _count(self, number: int, frames: int) -> None:
         self.bytes += number
@@ -289,12 +286,16 @@ class Outbox:
             not self._memory.fits(size) or self.bytes + size > max_bytes or self._frames + writes > max_frames
         ):
             waiting = self._waiting.popleft()
-            if waiting.owner is None:
+            owner = waiting.owner
+            if owner is None or not waiting.frame:
                 kept.append(waiting)
                 continue
             self._count(-len(waiting.frame), -waiting.writes)
-            waiting.owner.count_lost(waiting.first, waiting.last, waiting.events)
-            self._unreported[waiting.owner] = None
+            owner.count_lost(waiting.first, waiting.last, waiting.events)
+            if owner not in self._unreported:
+                # Here, so that neither a position nor the end of the subscription overtakes the gap.
+                self._unreported[owner] = None
+                kept.append(Waiting(b"", owner, 0, 0, 0, 0))
         kept.extend(self._waiting)
         self._waiting = kept
         return self._fits(size, writes)

@@ -164,7 +164,7 @@ class EventSubscription:
     def gap_frame(self) -> bytes | None:
         """Return the frame that reports dropped events, or None if there are none."""
         lost, self._lost = self._lost, None
-        if lost is None or self._stopped:
+        if lost is None:
             return None
         first, last, count = lost
         oldest = self._hub.history.oldest

@@ -136,7 +136,7 @@ def test_frames_that_are_put_together_count_each() -> None:
     slow.outbox.put(b"abc", writes=3)
     assert len(slow.overflows) == 0
     slow.outbox.put(b"defgh", writes=5)
-    assert (slow.overflows, slow.read()) == ([], b"abcdefgh<gap 1-9>")
+    assert (slow.overflows, slow.read()) == ([], b"<gap 1-9>abcdefgh")
     for _ in range(2):
         slow.socket.stuck = True
         slow.outbox.put(b"ijklm", writes=5)
@@ -218,16 +218,29 @@ def test_other_frames_are_kept() -> None:
         slow.outbox.put(b"R%d" % number)
         slow.outbox.put(b"%d" % number, stream, number, number, 1)
     slow.outbox.put(b"R5")
-    assert slow.read() == b"R1R2R3R4<gap 1-3>4R5"
+    assert slow.read() == b"R1<gap 1-3>R2R3R44R5"
 
 
 def test_a_gap_is_reported_even_if_all_frames_of_its_stream_were_dropped() -> None:
-    """It follows the frames of the others."""
+    """It comes in their place: what follows may be a position from which a client resumes, or the stream's end."""
     slow, stream = Slow(max_frames=2), Stream()
     slow.outbox.put(b"1", stream, 1, 1, 1)
     slow.outbox.put(b"A")
     slow.outbox.put(b"B")
-    assert slow.read() == b"AB<gap 1-1>"
+    assert slow.read() == b"<gap 1-1>AB"
+
+
+def test_events_that_are_dropped_later_are_reported_with_those_before() -> None:
+    """One gap for each stream, in the place of the first of them; after that was sent, there is another."""
+    slow, one, other = Slow(max_frames=8), Stream(), Stream()
+    for number in range(1, 30):
+        slow.outbox.put(b"%d," % number, (one, other)[number % 2], number, number, 1)
+    assert slow.read() == b"<gap 1-21><gap 2-20>22,23,24,25,26,27,28,29,"
+    slow.socket.stuck = True
+    for number in range(30, 40):
+        slow.outbox.put(b"%d," % number, one, number, number, 1)
+    assert slow.read() == b"<gap 30-32>33,34,35,36,37,38,39,"
+    assert (slow.outbox.bytes, slow.outbox._frames, slow.outbox.idle) == (0, 0, True)
 
 
 def test_room_is_made_in_bytes_too() -> None:
