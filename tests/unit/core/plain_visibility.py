@@ -9,7 +9,8 @@ import fnmatch
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from websocket_api.core.access.permissions import Permissions, _allows
+from websocket_api.core.access.conditions import allows
+from websocket_api.core.access.permissions import Permissions
 from websocket_api.core.access.visibility import Viewer
 from websocket_api.core.events.event import Event, encode_body
 from websocket_api.core.events.tags import Kind
@@ -64,11 +65,11 @@ class PlainVisibility:
             return all(self.may_run(auth_list, one, its, minion) for one, its in zip(funs, known, strict=False))
         for entry in auth_list:
             if isinstance(entry, str):
-                if not entry.startswith("@") and _allows((entry,), fun, arg):
+                if not entry.startswith("@") and allows((entry,), fun, arg):
                     return True
             elif len(entry) == 1:
                 target, conditions = next(iter(entry.items()))
-                if target.startswith("@") or not _allows(_listed(conditions), fun, arg):
+                if target.startswith("@") or not allows(_listed(conditions), fun, arg):
                     continue
                 if target == "*" or self._matches(target, minion):
                     return True

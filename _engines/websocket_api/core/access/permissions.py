@@ -11,16 +11,16 @@ import fnmatch
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence, Set
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Any, NamedTuple, Protocol
 
 from ..events.function import COMPOUND
+from .conditions import allows, conditions_of, matches, names_function, tag_patterns
 
 ALL_MINIONS = "*"  # Salt accepts this target without matching it
-TAG_PREFIX = "tag:"  # keeps Salt 3007 from reading an event pattern as a function
 LIST_KEYS = ("wheel", "key.list_all")
 """The call that shows keys, and events about them."""
-MAX_FUNCTIONS = 1_000  # whose entries are kept: their names come from the bus
+MAX_FUNCTIONS = 1_000  # whose entries are cached: names of functions come from the bus
 
 
 class Targets(Protocol):
@@ -63,9 +63,9 @@ class Permissions:
         single = [next(iter(entry.items())) for entry in auth_list if isinstance(entry, Mapping) and len(entry) == 1]
         pairs = [(target, funs) for target, funs in single if isinstance(target, str)]
         self._anywhere = tuple(entry for entry in strings if not entry.startswith("@"))
-        self._on = tuple((target, _conditions(funs)) for target, funs in pairs if not target.startswith("@"))
+        self._on = tuple((target, conditions_of(funs)) for target, funs in pairs if not target.startswith("@"))
         self._special = {entry for entry in strings if entry.startswith("@")}
-        self._special_on = tuple((name, _conditions(funs)) for name, funs in pairs if name.startswith("@"))
+        self._special_on = tuple((name, conditions_of(funs)) for name, funs in pairs if name.startswith("@"))
         self.everything = ".*" in self._anywhere
         self._entries: dict[str, _Entries] = {}
 
@@ -96,7 +96,7 @@ class Permissions:
             return True
         for target, conditions in entries.on:
             # The target first: that costs less, and matches few minions.
-            if (target == ALL_MINIONS or self._targets.matches(target, minion)) and _allows(conditions, fun, arg):
+            if (target == ALL_MINIONS or self._targets.matches(target, minion)) and allows(conditions, fun, arg):
                 return True
         return False
 
@@ -106,7 +106,7 @@ class Permissions:
             return frozenset(minions)
         if COMPOUND in fun:
             return frozenset(minion for minion in minions if self.may_run(fun, arg, minion))
-        allowed = [target for target, conditions in self._entries_of(fun).on if _allows(conditions, fun, arg)]
+        allowed = [target for target, conditions in self._entries_of(fun).on if allows(conditions, fun, arg)]
         # An intersection takes the time of the smaller set: a few minions of thousands.
         return frozenset().union(*(self._targets.minions(target) & minions for target in allowed))
 
@@ -119,7 +119,7 @@ class Permissions:
         entries = self._entries_of(fun)
         if self.everything or entries.anywhere:
             return True
-        return any(target == ALL_MINIONS and _allows(conditions, fun, arg) for target, conditions in entries.on)
+        return any(target == ALL_MINIONS and allows(conditions, fun, arg) for target, conditions in entries.on)
 
     def may_run_everywhere_somehow(self, fun: str) -> bool:
         """Return whether ``fun`` may run on minions that no target but ``*`` matches, with at least some arguments."""
@@ -152,9 +152,9 @@ class Permissions:
         # The master reads a wheel's arguments from the wrong place, so no condition on them is ever met.
         arguments = [*arg, {"__kwarg__": True, **(kwarg or {})}] if client == "runner" else []
         for special, conditions in self._special_on:
-            if special == f"@{module}" and _allows(conditions, name, arguments):
+            if special == f"@{module}" and allows(conditions, name, arguments):
                 return True
-            if special in (f"@{client}", f"@{client}s") and _allows(conditions, fun, arguments):
+            if special in (f"@{client}", f"@{client}s") and allows(conditions, fun, arguments):
                 return True
         return False
 
@@ -166,8 +166,8 @@ class Permissions:
         if self._special & {f"@{module}", f"@{client}", f"@{client}s"}:
             return True
         return any(
-            (special == f"@{module}" and _names(conditions, name))
-            or (special in (f"@{client}", f"@{client}s") and _names(conditions, fun))
+            (special == f"@{module}" and names_function(conditions, name))
+            or (special in (f"@{client}", f"@{client}s") and names_function(conditions, fun))
             for special, conditions in self._special_on
         )
 
@@ -208,7 +208,7 @@ class Permissions:
             return True
         if entry in self._special or (entry == "@events" and self.everything):
             return True
-        found = [pattern for name, patterns in self._special_on if name == entry for pattern in _tag_patterns(patterns)]
+        found = [pattern for name, patterns in self._special_on if name == entry for pattern in tag_patterns(patterns)]
         return found or False
 
     def _entries_of(self, fun: str) -> _Entries:
@@ -218,7 +218,7 @@ class Permissions:
                 self._entries.clear()
             entries = self._entries[fun] = _Entries(
                 any(matches(pattern, fun) for pattern in self._anywhere),
-                tuple(entry for entry in self._on if _names(entry[1], fun)),
+                tuple(entry for entry in self._on if names_function(entry[1], fun)),
             )
         return entries
 
@@ -229,75 +229,3 @@ def permission_key(auth_list: Sequence[Any]) -> str:
         return json.dumps(auth_list, sort_keys=True, default=str)
     except TypeError:  # names of different types cannot be sorted
         return repr(auth_list)
-
-
-@lru_cache(maxsize=4096)
-def matches(pattern: str, text: str) -> bool:
-    """Match a regular expression at the start of a text, as ``CkMinions.match_check``. Invalid ones match nothing."""
-    return _fits(pattern, text)
-
-
-def _fits(pattern: Any, text: str) -> bool:
-    try:
-        return re.match(pattern, text) is not None
-    except (re.error, TypeError, RecursionError, OverflowError):
-        return False
-
-
-def _conditions(funs: Any) -> tuple[Any, ...]:
-    return tuple(funs) if isinstance(funs, (list, tuple)) else (funs,)
-
-
-def _names(conditions: tuple[Any, ...], fun: str) -> bool:
-    for condition in conditions:
-        name = next(iter(condition)) if isinstance(condition, Mapping) and len(condition) == 1 else condition
-        if isinstance(name, str) and matches(name, fun):
-            return True
-    return False
-
-
-def _allows(conditions: tuple[Any, ...], fun: str, arg: Sequence[Any] | None) -> bool:
-    for condition in conditions:
-        if isinstance(condition, str):
-            if matches(condition, fun):
-                return True
-        elif isinstance(condition, Mapping) and len(condition) == 1:
-            pattern, arguments = next(iter(condition.items()))
-            if isinstance(pattern, str) and matches(pattern, fun) and _arguments_fit(arguments, arg):
-                return True
-    return False
-
-
-def _arguments_fit(wanted: Any, arg: Sequence[Any] | None) -> bool:
-    """Return whether one of the conditions holds for every argument it names, as Salt's ``__args_check``."""
-    if arg is None:
-        return False  # unknown arguments meet no condition
-    positional, keywords = split_arguments(arg)
-    for condition in wanted if isinstance(wanted, list) else [wanted]:
-        if not isinstance(condition, Mapping):
-            continue
-        by_position = condition.get("args", [])
-        by_name = condition.get("kwargs", {})
-        if not isinstance(by_position, (list, tuple)) or not isinstance(by_name, Mapping):
-            continue  # Salt refuses the whole command
-        if len(positional) < len(by_position) or any(name not in keywords for name in by_name):
-            continue
-        pairs = [*zip(by_position, positional, strict=False)]
-        pairs += [(pattern, keywords[name]) for name, pattern in by_name.items()]
-        # ``matches`` would cache the arguments, which are long and may be secrets.
-        if all(pattern is None or _fits(pattern, str(value)) for pattern, value in pairs):
-            return True
-    return False
-
-
-def split_arguments(arg: Sequence[Any]) -> tuple[list[Any], dict[str, Any]]:
-    """Return the positional and the keyword arguments of a publish load's ``arg``."""
-    values = list(arg)
-    if values and isinstance(values[-1], Mapping) and "__kwarg__" in values[-1]:
-        keywords = {str(name): value for name, value in values.pop().items() if name != "__kwarg__"}
-        return values, keywords
-    return values, {}
-
-
-def _tag_patterns(conditions: tuple[Any, ...]) -> list[str]:
-    return [text[len(TAG_PREFIX) :] for text in conditions if isinstance(text, str) and text.startswith(TAG_PREFIX)]
