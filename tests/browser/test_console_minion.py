@@ -107,7 +107,7 @@ def test_the_page_shows_when_the_minion_was_last_seen(page: Any, stage: Stage) -
             client.ask("cmd", fun="test.ping", tgt=FIRST, mode="sync")
             return bool(seen.get_attribute("title") != first)
 
-        wait_until(is_later, "a later time", timeout=60)
+        wait_until(is_later, "a later time", timeout=60, every=1.0)  # each look runs a job
 
 
 def test_pillar_is_masked_until_it_is_asked_for_and_is_not_stored(page: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any
 
@@ -10,6 +11,17 @@ import pytest
 from tests.integration.watching import reported, run_and_watch
 
 pytestmark = [pytest.mark.slow, pytest.mark.both_lines]
+
+Run = Callable[..., Any]
+
+
+@pytest.fixture
+def run(salt_minions: Any, salt_master: Any) -> Iterator[Run]:
+    """Run a function on a minion with the arguments of a command line, and return its return."""
+    import salt.client
+
+    with salt.client.get_local_client(salt_master.config["conf_file"]) as client:
+        yield lambda fun, *words: client.cmd("minion-1", fun, list(words), timeout=60)["minion-1"]
 
 
 def test_a_function_reports_under_its_own_jid(salt_minions: Any, salt_master: Any, bus: Any) -> None:
@@ -53,10 +65,9 @@ def test_progress_called_as_the_job_itself_reports(salt_minions: Any, salt_maste
 
 
 @pytest.mark.parametrize("percent", [-1, 100.1, "half", True, None, [1]])
-def test_an_invalid_percentage_is_refused(salt_minions: Any, salt_master: Any, percent: Any) -> None:
+def test_an_invalid_percentage_is_refused(run: Run, percent: Any) -> None:
     """A percent must be a number from 0 to 100; the error says so."""
-    answer = salt_master.salt_cli().run("websocket_api.progress", f"percent={percent}", minion_tgt="minion-1")
-    assert "percent must be" in str(answer.data)
+    assert "percent must be" in str(run("websocket_api.progress", f"percent={percent}"))
 
 
 def test_without_a_job_nothing_is_reported(salt_minions: Any) -> None:
@@ -65,10 +76,9 @@ def test_without_a_job_nothing_is_reported(salt_minions: Any) -> None:
     assert answer.data is False
 
 
-def test_the_signature_of_a_function_is_complete(salt_minions: Any, salt_master: Any) -> None:
+def test_the_signature_of_a_function_is_complete(run: Run) -> None:
     """It has the names, the defaults, the names after the stars and the docstring."""
-    answer = salt_master.salt_cli().run("websocket_api.signature", "steps.defaults", minion_tgt="minion-1")
-    assert answer.data == {
+    assert run("websocket_api.signature", "steps.defaults") == {
         "args": ["first", "second", "third"],
         "defaults": [2, [1, "<class 'object'>"]],
         "varargs": "rest",
@@ -78,7 +88,6 @@ def test_the_signature_of_a_function_is_complete(salt_minions: Any, salt_master:
 
 
 @pytest.mark.parametrize("name", ["no.such_function", "test", "", "../x"])
-def test_the_signature_of_an_unknown_function_is_an_error(salt_minions: Any, salt_master: Any, name: str) -> None:
+def test_the_signature_of_an_unknown_function_is_an_error(run: Run, name: str) -> None:
     """An unknown name is an error that names it, not an empty answer."""
-    answer = salt_master.salt_cli().run("websocket_api.signature", name, minion_tgt="minion-1")
-    assert f"This minion has no function '{name}'" in str(answer.data)
+    assert f"This minion has no function '{name}'" in str(run("websocket_api.signature", name))

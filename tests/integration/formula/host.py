@@ -18,7 +18,7 @@ from typing import Any
 import psutil
 
 from tests.client import Client
-from tests.integration.conftest import CHECKOUT
+from tests.integration.conftest import CHECKOUT, MASTER_GRAINS
 from tests.ports import free_port
 from tests.support.waiting import is_open, wait_until
 
@@ -69,6 +69,7 @@ class Host:
             "publish_port": publish_port,
             "ret_port": ret_port,
             "worker_threads": 3,
+            **MASTER_GRAINS,
             "auto_accept": True,
             "pidfile": str(self.pid_file),
             "log_file": str(self.log_file),
