@@ -1,4 +1,4 @@
-"""Handle many things a few at a time, so that the loop has turns for other work."""
+"""Handle many items a few at a time, so that other work gets turns of the loop."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ from typing import Generic, TypeVar
 
 from .timing import Later
 
-Thing = TypeVar("Thing")
+Item = TypeVar("Item")
 
 
-class FewAtOnce(Generic[Thing]):
-    """Handles things in order, in the next turns of the loop.
+class FewAtOnce(Generic[Item]):
+    """A queue whose items are handled in order, in the next turns of the loop.
 
     :param number: maximum in one turn
     :param handle: gets each of them
     :param later: ``later(seconds, call)``
     """
 
-    def __init__(self, number: int, handle: Callable[[Thing], None], later: Later) -> None:
+    def __init__(self, number: int, handle: Callable[[Item], None], later: Later) -> None:
         self._number = number
         self._handle = handle
         self._later = later
-        self._waiting: deque[Thing] = deque()
+        self._waiting: deque[Item] = deque()
         self._planned = False
 
-    def put(self, thing: Thing) -> None:
-        """Handle a thing after those that wait."""
-        self._waiting.append(thing)
+    def put(self, item: Item) -> None:
+        """Handle an item after those that wait."""
+        self._waiting.append(item)
         self._plan()
 
     def flush(self) -> None:

@@ -34,7 +34,7 @@ MIN_SLEEP_SECONDS = 0.02  # shorter pauses between close frames are added up, be
 LATE_SECONDS = 0.3  # for clients that were in their handshake when the stop began, so that they get a close frame too
 BURST_SECONDS = 10  # seconds; a connection may send the small frames of this time at once
 MAX_BODIES = 10_000  # that wait to be parsed, of all users
-ENDS = 8  # connections of clients that do not read, closed in one turn of the loop: each takes 0.1 ms
+CLOSES_PER_TURN = 8  # of connections whose clients do not read, in one turn of the loop: each takes 0.1 ms
 REQUEST_SECONDS = 0.0005  # loop time of HTTP itself for a request: to parse its head and to write the answer
 
 
@@ -71,8 +71,8 @@ class Connections:
         """Turns for the thread that parses bodies which take long."""
         self.messages = MessageTurns(later, services.loop_time)
         limits = services.settings.limits
-        self.endings: FewAtOnce[Callable[[], None]] = FewAtOnce(ENDS, lambda end: end(), later)
-        """Closes connections whose clients do not read: often many at once."""
+        self.slow_closes: FewAtOnce[Callable[[], None]] = FewAtOnce(CLOSES_PER_TURN, lambda close: close(), later)
+        """Closes connections whose clients do not read: often there are many at once."""
         self.pings = Pings(limits.ping_seconds, limits.pong_seconds, later, time.monotonic)
 
     def __len__(self) -> int:

@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 SPARE_FILES = 200  # file descriptors left for Salt's own work
 LOG_SECONDS = 60.0  # between two log lines about the same problem
 HEAD_BYTES = 64 * 1024  # maximum head of a request that gets an answer, as in tornado; longer ones get none
-STARTS = 4  # connections that begin in one turn of the loop: a handshake takes 0.2 ms
+STARTS_PER_TURN = 4  # connections that begin in one turn of the loop: a handshake takes 0.2 ms
 SEND_SECONDS = 5.0  # at a reload, for clients to receive the rest of their answers
 REFUSE_SECONDS = 2.0  # for a forbidden client to send its request and to read the answer
 
@@ -64,7 +64,7 @@ class Server(HTTPServer):
         """Connections on which the head of a request is expected."""
         self._refusals: set[asyncio.Task[None]] = set()
         self._accepted: FewAtOnce[tuple[IOStream, tuple[str, int]]] = FewAtOnce(
-            STARTS, lambda accepted: self._serve(*accepted), later
+            STARTS_PER_TURN, lambda accepted: self._serve(*accepted), later
         )
         """Connections that are not served yet."""
         self._serving: dict[Any, bool] = {}

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from tornado.httpserver import HTTPServer
 from tornado.iostream import IOStream
-from websocket_api.protocols.http_server import STARTS, Server
+from websocket_api.protocols.http_server import STARTS_PER_TURN, Server
 
 
 @pytest.fixture
@@ -32,22 +32,27 @@ async def test_many_connections_at_once_leave_turns_to_other_work(begun: list[in
     serving, turns = server(), []
     with socket.socket() as sock:
         stream = IOStream(sock)
-        for port in range(3 * STARTS + 1):
+        for port in range(3 * STARTS_PER_TURN + 1):
             serving.handle_stream(stream, ("127.0.0.1", port))
-        while len(begun) < 3 * STARTS + 1 and len(turns) < 100:
+        while len(begun) < 3 * STARTS_PER_TURN + 1 and len(turns) < 100:
             await asyncio.sleep(0)
             turns.append(len(begun))
         serving.handle_stream(stream, ("127.0.0.1", 7777))
         await asyncio.sleep(0)
         await asyncio.sleep(0)
-    assert [two - one for one, two in zip([0, *turns], turns, strict=False)] == [STARTS, STARTS, STARTS, 1]
-    assert begun == [*range(3 * STARTS + 1), 7777]
+    assert [two - one for one, two in zip([0, *turns], turns, strict=False)] == [
+        STARTS_PER_TURN,
+        STARTS_PER_TURN,
+        STARTS_PER_TURN,
+        1,
+    ]
+    assert begun == [*range(3 * STARTS_PER_TURN + 1), 7777]
 
 
-@pytest.mark.parametrize("number", [0, STARTS - 1, STARTS])
+@pytest.mark.parametrize("number", [0, STARTS_PER_TURN - 1, STARTS_PER_TURN])
 async def test_a_connection_that_ends_while_it_waits_does_not_keep_the_others(begun: list[int], number: int) -> None:
     """The TLS handshake of a waiting connection may fail, for instance that of a client which speaks plain HTTP."""
-    serving, ports = server(), list(range(2 * STARTS))
+    serving, ports = server(), list(range(2 * STARTS_PER_TURN))
     streams = [IOStream(socket.socket()) for _ in ports]
     for port, stream in enumerate(streams):
         serving.handle_stream(stream, ("127.0.0.1", port))
@@ -90,9 +95,9 @@ async def test_connections_that_wait_are_served_before_a_process_ends(begun: lis
     """A reload loses none that was accepted."""
     serving = server()
     with socket.socket() as sock:
-        for port in range(STARTS + 5):
+        for port in range(STARTS_PER_TURN + 5):
             serving.handle_stream(IOStream(sock), ("127.0.0.1", port))
         serving.close_idle()
-        assert begun == list(range(STARTS + 5))
+        assert begun == list(range(STARTS_PER_TURN + 5))
         await asyncio.sleep(0)
-    assert begun == list(range(STARTS + 5))
+    assert begun == list(range(STARTS_PER_TURN + 5))

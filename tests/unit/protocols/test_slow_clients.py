@@ -10,11 +10,11 @@ import pytest
 
 pytest.importorskip("tornado")
 
-from websocket_api.protocols.connections import ENDS
+from websocket_api.protocols.connections import CLOSES_PER_TURN
 
 from tests.unit.protocols.leaving import Peer, RunningEngine, running_engine, turns
 
-NUMBER = 3 * ENDS + 1
+NUMBER = 3 * CLOSES_PER_TURN + 1
 SLOW = 4410  # the close code
 
 
@@ -56,7 +56,7 @@ async def test_many_that_overflow_at_once_leave_turns_to_other_work(
             await turns(1)
             closed.append(counters.closes[SLOW])
         steps = [after - before for before, after in itertools.pairwise(closed)]
-        assert (sum(steps), max(steps)) == (NUMBER - 1, ENDS)
+        assert (sum(steps), max(steps)) == (NUMBER - 1, CLOSES_PER_TURN)
         for peer in peers[:-1]:
             await peer.gone()
 
@@ -75,4 +75,4 @@ async def test_many_that_answer_no_ping_leave_turns_to_other_work(engine: Runnin
             await turns(1)
             closed.append(counters.closes[SLOW])
         steps = [after - before for before, after in itertools.pairwise(closed)]
-        assert (sum(steps), max(steps)) == (NUMBER, ENDS)
+        assert (sum(steps), max(steps)) == (NUMBER, CLOSES_PER_TURN)

@@ -102,9 +102,9 @@ class Feed(ABC, Generic[Key]):
             yield from self.encode_parts(subscription, rest)
 
     def steps_after(self, subscription: Any, number: int) -> tuple[Iterator[bytes], int]:
-        """Return the steps of what changed after a number, and the number up to which these have all changes.
+        """Return the steps of what changed after a number, and the number up to which they have all changes.
 
-        Subscriptions that fell behind together share the bytes. What changed since these were made is not in them.
+        Subscriptions that fell behind together share the bytes, which lack what changed since they were made.
         """
         key = (number, subscription.view, subscription.form)
         made = self._made.get(key)
@@ -208,12 +208,12 @@ class SnapshotSubscription(ABC):
 
     @property
     def is_sending(self) -> bool:
-        """Whether chunks wait for room, or for the start: changes are then added to ``postponed``."""
+        """Whether chunks wait for room, or for the start: changes then wait until all are sent."""
         return self._sender is not None or self._resumes_after is not None
 
     @property
     def is_behind(self) -> bool:
-        """Whether changes wait until all that was begun is sent."""
+        """Whether changes wait until the present chunks are sent."""
         return bool(self.postponed)
 
     def resume(self, position: Mapping[str, Any]) -> bool:
@@ -302,7 +302,7 @@ class SnapshotSubscription(ABC):
         self._taken.release()
 
     def send_postponed(self, postponed: set[tuple[str, Any]]) -> None:
-        """Send changes that were postponed."""
+        """Send changes that were postponed, if the subscription postpones any."""
         raise NotImplementedError
 
     def _send_chunks(self, chunks: Iterator[bytes]) -> None:
@@ -327,7 +327,7 @@ class SnapshotSubscription(ABC):
         self.on_all_sent()
 
     def on_all_sent(self) -> None:
-        """Send what changed meanwhile."""
+        """Send what changed while the chunks were sent."""
         postponed, self.postponed = self.postponed, set()
         self._taken.release()
         if postponed:

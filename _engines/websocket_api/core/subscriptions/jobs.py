@@ -314,7 +314,7 @@ class JobFeed(Feed[JobPart]):
         self._send_changes(self._all_followers, changed, first)
 
     def _send_changes(self, followers: Iterable[JobSubscription], changed: Mapping[str, set[str]], first: int) -> None:
-        """Send changes to followers; those that are still sent something get these after it.
+        """Send changes to followers. Those whose chunks are still being sent get them later.
 
         :param first: the number of the first of these changes
         """
@@ -354,8 +354,8 @@ class JobSubscription(SnapshotSubscription):
         self.masters = masters
         self.without_return = without_return
         self.jids = None if jobs is None else [job.jid for job in jobs]
-        self._lacks_after: int | None = None
-        """The number after which the client lacks changes, apart from what it is sent now; None if it lacks none."""
+        self._missing_after: int | None = None
+        """The client misses the changes after this number, apart from the chunks being sent; None if it misses none."""
 
     @property
     def shape(self) -> tuple[Any, ...]:
@@ -395,21 +395,21 @@ class JobSubscription(SnapshotSubscription):
 
     @property
     def is_behind(self) -> bool:
-        """Whether changes wait until all that was begun is sent. They take no memory: the feed's log has them."""
-        return self._lacks_after is not None
+        """Whether changes wait until the present chunks are sent. They take no memory: the feed's log has them."""
+        return self._missing_after is not None
 
     def fall_behind(self, number: int) -> None:
-        """Note that the client lacks the changes after a number: they follow what it is sent now."""
-        self._lacks_after = number if self._lacks_after is None else min(number, self._lacks_after)
+        """Note that the client misses the changes after a number: they follow the present chunks."""
+        self._missing_after = number if self._missing_after is None else min(number, self._missing_after)
 
     def on_all_sent(self) -> None:
-        """Send what changed meanwhile, with the same bytes as to all others that lack the same."""
-        number, self._lacks_after = self._lacks_after, None
+        """Send what changed while the chunks were sent, in bytes that all clients which miss the same changes share."""
+        number, self._missing_after = self._missing_after, None
         if number is None:
             return
         steps, reached = self._feed.steps_after(self, number)
         if reached < self._feed.revisions.newest:
-            self._lacks_after = reached  # the bytes are older than the last changes
+            self._missing_after = reached  # the bytes are older than the last changes
         self._send_chunks(steps)
 
     def has(self, job: Job) -> bool:

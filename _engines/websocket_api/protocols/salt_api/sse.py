@@ -51,7 +51,7 @@ class EventStream:
             transport,
             max_bytes=limits.outbox_bytes,
             max_frames=limits.outbox_frames,
-            on_overflow=lambda: clients.endings.put(self._end_slow),
+            on_overflow=lambda: clients.slow_closes.put(self._end_slow),
         )
         transport.drained = outbox.pump
         codec = server_sent(clients.services.history.epoch)

@@ -225,7 +225,7 @@ class SocketHandler(BaseHandler, WebSocketHandler):
             if self.connection is not None and self.connection.open:
                 self.end(FELL_BEHIND, reason)
 
-        self.clients.endings.put(end)
+        self.clients.slow_closes.put(end)
 
     def log_exception(self, *fault: Any) -> None:
         """Log an internal error, and close the connection with the code for it."""
