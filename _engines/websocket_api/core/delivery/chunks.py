@@ -117,6 +117,7 @@ class ChunkSender:
         """Send nothing more, and release the chunks' source: it refers to the subscription, which refers to us."""
         self._stopped = True
         self._turns.drop(self._share, self._send)
+        self._outbox.cancel(self.start)
         self._chunks = iter(())
         self._chunk = None
         self._on_sent = _do_nothing

@@ -188,20 +188,21 @@ class Outbox:
         """Call once as soon as nothing waits, here or in the transport."""
         self._paused.append((lambda: self.idle, call))
 
+    def cancel(self, call: Callable[[], None]) -> None:
+        """Do not call this any more: its sender has stopped. The client may keep the outbox full for hours."""
+        self._paused = [waiting for waiting in self._paused if waiting[1] != call]
+
     def pump(self) -> None:
         """Hand waiting frames to the transport, a portion at a time. The transport calls this when it has written."""
         while self._waiting and not self._transport.busy():
             self._write(b"".join(self._portion()))
         if self._handed and not self._transport.busy():
             self._hand(0)
-        paused, self._paused = self._paused, []
-        for has_room, call in paused:
-            if self.closed:
-                return
-            if has_room():
+        for waiting in self._paused[:]:
+            has_room, call = waiting
+            if waiting in self._paused and has_room():  # else an earlier call has canceled it
+                self._paused.remove(waiting)
                 call()
-            else:
-                self._paused.append((has_room, call))
 
     def flush(self) -> None:
         """Hand over all that waits, and accept nothing more: a close frame comes next."""

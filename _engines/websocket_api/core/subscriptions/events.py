@@ -192,6 +192,7 @@ class EventSubscription:
         """Send nothing more."""
         self._stopped = True
         self._hub.turns.drop(self.session.share, self.catch_up)
+        self.connection.outbox.cancel(self._continue)
         self._patterns.end()
         if self._look_back is not None:
             self._look_back.end()

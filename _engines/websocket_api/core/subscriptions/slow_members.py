@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import NamedTuple
 
@@ -48,6 +48,8 @@ class SlowMembers:
         self._pacer = Pacer(FLUSH_SECONDS, self._start_flush, later, clock)
         self._members: dict[Member, int] = {}
         """The number of the first write that each outbox did not get."""
+        self._resumes: dict[Member, Callable[[], None]] = {}
+        """What each outbox calls when it is idle."""
         self._writes: list[Write] = []
         """What at least one of them lacks."""
         self._first = 0
@@ -70,6 +72,7 @@ class SlowMembers:
                 self._put(member)
             self._members.pop(member, None)
             self._reading.pop(member, None)
+            self._cancel_resume(member)
             if not self._members:
                 self._trim()
 
@@ -127,6 +130,7 @@ class SlowMembers:
 
     def _resume(self, member: Member) -> None:
         """Send everything to a client that reads again. From now on it gets events together with the others."""
+        self._resumes.pop(member, None)
         if member in self._members:
             self._put(member)
             del self._members[member]
@@ -140,8 +144,10 @@ class SlowMembers:
         self._put(member)
         if outbox.closed:
             del self._members[member]
+            self._cancel_resume(member)
         elif reads and outbox.idle:
             del self._members[member]
+            self._cancel_resume(member)
             self._reading[member] = None
         else:
             self._members[member] = self._end
@@ -151,8 +157,15 @@ class SlowMembers:
     def _resume_when_idle(self, member: Member) -> None:
         """Resume a member as soon as it has read what waits in its outbox."""
         outbox = member.connection.outbox
+        self._cancel_resume(member)
         if not outbox.idle:
-            outbox.when_idle(partial(self._resume, member))
+            resume = self._resumes[member] = partial(self._resume, member)
+            outbox.when_idle(resume)
+
+    def _cancel_resume(self, member: Member) -> None:
+        resume = self._resumes.pop(member, None)
+        if resume is not None:
+            member.connection.outbox.cancel(resume)
 
     def _put(self, member: Member) -> None:
         """Put what is kept for a member into its outbox, which may close the connection."""

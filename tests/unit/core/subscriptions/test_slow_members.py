@@ -11,6 +11,8 @@ import pytest
 from websocket_api.core.access.session import Session
 from websocket_api.core.subscriptions.events import EventSubscription
 from websocket_api.core.subscriptions.fanout import BUNDLE_SECONDS, WRITES_PER_CHECK, Group
+from websocket_api.core.subscriptions.jobs import JobSubscription
+from websocket_api.core.subscriptions.minions import MinionSubscription
 from websocket_api.core.subscriptions.slow_members import (
     FLUSH_SECONDS,
     MAX_JOINED_WRITES,
@@ -357,6 +359,33 @@ def test_what_was_dropped_is_reported_before_the_end_of_a_subscription(fired: in
     assert (gap["type"], reply) == ("gap", {"type": "reply"})
     assert numbers == list(range(gap["to"], fired))
     assert len(numbers) == len(events) > 0
+
+
+def test_subscriptions_that_ended_leave_nothing_in_the_outbox_of_a_client_that_reads_too_slowly() -> None:
+    """It may subscribe and unsubscribe for hours, and always leave something unread."""
+    world = World(events=10_000)
+    client = Client(max_frames=16)
+    connection, session = client.connection, world.session(".*")
+    client.socket.stuck = True
+    connection.send({"type": "reply"})
+    kinds: list[Callable[[int], Any]] = [
+        lambda number: EventSubscription(world.hub, connection, number, session, filter_of({"tag": "my/"})),
+        lambda number: EventSubscription(world.hub, connection, number, session, filter_of({"tag": "my/"}), drop=True),
+        lambda number: JobSubscription(world.job_feed, connection, number, session, None),
+        lambda number: MinionSubscription(world.minion_feed, connection, number, session),
+    ]
+    fire(world, range(30), 0.0)
+    for _ in range(10):
+        for kind in kinds:
+            for since in (None, 0):
+                subscription = kind(connection.next_number())
+                connection.add(subscription)
+                subscription.start(*([since] if isinstance(subscription, EventSubscription) else []))
+                fire(world, range(2), FLUSH_SECONDS)
+                connection.remove(subscription.number)
+        client.outbox._waiting.clear()  # the client reads these, but not what the transport holds
+        client.outbox._count(-client.outbox.bytes, -client.outbox._frames)
+    assert (client.closed_with, client.outbox._paused) == ([], [])
 
 
 def test_a_position_comes_after_the_gap_before_it() -> None:
