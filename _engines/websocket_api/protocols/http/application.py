@@ -60,9 +60,9 @@ class GuardedApplication(Application):
     def get_handler_delegate(
         self, request: HTTPServerRequest, target_class: type[RequestHandler], *args: Any, **kwargs: Any
     ) -> Any:
-        """Return what answers a request by a handler. Handlers of websockets get no body: it would be kept whole."""
+        """Return what answers a request by a handler. A handshake with a body is refused: it would stay in memory."""
         if issubclass(target_class, WebSocketHandler) and has_body(request.headers):
-            error = ApiError("bad_message", "the handshake of a websocket has no body")
+            error = ApiError("bad_message", "the handshake of a websocket must have no body")
             return super().get_handler_delegate(request, Refused, {"error": error})
         return super().get_handler_delegate(request, target_class, *args, **kwargs)
 

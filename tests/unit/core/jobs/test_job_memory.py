@@ -1,4 +1,4 @@
-"""The memory that jobs and events are counted with is what they take; else a limit in MiB would not hold."""
+"""The counted memory of jobs and events is what they take; else a limit in MiB would not hold."""
 
 from __future__ import annotations
 
@@ -63,19 +63,19 @@ def jid(number: int) -> str:
 
 
 @pytest.mark.parametrize(
-    ("value", "most"),
+    ("value", "max_bytes"),
     [(lambda number: True, 200), (lambda number: f"{number:04} " * 100, 800)],
     ids=["of test.ping", "a text"],
 )
-def test_a_part_of_a_job_takes_what_it_is_counted_with(
-    value: Callable[[int], Any], most: int, monkeypatch: pytest.MonkeyPatch
+def test_the_counted_memory_of_a_part_is_what_it_takes(
+    value: Callable[[int], Any], max_bytes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of a large job: its names are those of the minions, and nothing is kept of the event around a return."""
     world = world_of(monkeypatch, events=1)
     before = world.jobs._bytes
     taken = grown(lambda: run(world, jid(1), NAMES, value)) / NUMBER
     counted = (world.jobs._bytes - before) / NUMBER
-    assert taken <= most
+    assert taken <= max_bytes
     assert counted * 0.75 < taken < counted * 1.2, (taken, counted)
 
 
@@ -88,7 +88,7 @@ def test_a_part_of_a_job_takes_what_it_is_counted_with(
     ],
     ids=["nothing", "lists", "states"],
 )
-def test_other_returns_take_less_than_they_are_counted_with(
+def test_other_returns_take_less_memory_than_counted(
     value: Callable[[int], Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Small values take many times their text, and the text does not tell which of them share objects."""
@@ -97,7 +97,7 @@ def test_other_returns_take_less_than_they_are_counted_with(
     assert grown(lambda: run(world, jid(1), NAMES, value)) < 1.2 * (world.jobs._bytes - before)
 
 
-def test_a_small_job_takes_what_it_is_counted_with(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_counted_memory_of_a_small_job_is_what_it_takes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Thousands of jobs on a minion each are limited too."""
     world = world_of(monkeypatch, events=1)
     world.jobs._retention._max_jobs = 10 * NUMBER
@@ -112,7 +112,7 @@ def test_a_small_job_takes_what_it_is_counted_with(monkeypatch: pytest.MonkeyPat
     assert counted * 0.7 < taken < counted * 1.3, (taken / NUMBER, counted / NUMBER)
 
 
-def test_an_event_takes_what_it_is_counted_with(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_counted_memory_of_an_event_is_what_it_takes(monkeypatch: pytest.MonkeyPatch) -> None:
     """With the objects around its body, and the part of the job."""
     world = world_of(monkeypatch, events=100_000)
     before = world.history.bytes + world.jobs._bytes

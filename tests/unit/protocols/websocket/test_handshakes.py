@@ -33,7 +33,7 @@ async def test_a_body_is_refused(path: str, method: str, line: str, body: bytes)
         await peer.request(method, path, token=engine.token, head=[*UPGRADE_LINES, line], body=body)
         status, answer = await peer.answer()
         assert status == 400
-        assert json.loads(answer)["message"] == "the handshake of a websocket has no body"
+        assert json.loads(answer)["message"] == "the handshake of a websocket must have no body"
         await peer.gone()
         peer.close()
         await engine.alone()
