@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +14,8 @@ SLICE_SECONDS = 0.005
 #: Events wait for others only if they are less than this part of the longest delay apart: then several share a read.
 #: A read after a pause costs 100 to 300 us, an event 25 us (measured).
 BURST_GAP = 3 / 8
+#: Reads over which that is measured: two events that a busy machine sends together are no burst.
+BURST_READS = 4
 #: Largest frame on the wire, in bytes: ``max_event_size`` is 1 MiB by default, but an operator may raise it.
 MAX_FRAME_BYTES = 1 << 28
 
@@ -56,8 +59,10 @@ class Stream:
         self._clock = clock
         self._events = 0
         """How many events of the last read were delivered so far."""
-        self._read_at = self._read_before = 0.0
-        """When the last read was, and the one before it."""
+        self._read_at = 0.0
+        """When the last read was."""
+        self._before: deque[tuple[float, int]] = deque(maxlen=BURST_READS)
+        """When the reads before it were, and how many events they returned."""
         self._slice_end = 0.0
         self.begin_slice()
 
@@ -80,7 +85,9 @@ class Stream:
 
         :raises InvalidStreamError: these bytes are no frames
         """
-        self._read_before, self._read_at, self._events = self._read_at, self._clock(), 0
+        if self._events:
+            self._before.append((self._read_at, self._events))
+        self._read_at, self._events = self._clock(), 0
         self._unread.append(chunk)
         self._fed += len(chunk)
         try:
@@ -112,4 +119,12 @@ class Stream:
         """Return the seconds to wait before the next read; 0 unless events follow each other quickly."""
         longest = self._max_delay(self._events)
         left = self._read_at + longest - self._clock()
-        return left if left > 0 and self._read_at - self._read_before < self._events * longest * BURST_GAP else 0.0
+        return left if left > 0 and self._is_burst(longest * BURST_GAP) else 0.0
+
+    def _is_burst(self, gap: float) -> bool:
+        """Return whether the events of the last reads were less than ``gap`` seconds apart, on average."""
+        before = self._before
+        if not self._events or len(before) < BURST_READS:
+            return False
+        events = self._events + sum(number for _, number in before) - before[0][1]
+        return self._read_at - before[0][0] < events * gap

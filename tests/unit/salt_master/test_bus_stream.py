@@ -6,7 +6,7 @@ import random
 from typing import Any
 
 import pytest
-from websocket_api.salt_master.bus_stream import BURST_GAP, SLICE_SECONDS, InvalidStreamError, Stream
+from websocket_api.salt_master.bus_stream import BURST_GAP, BURST_READS, SLICE_SECONDS, InvalidStreamError, Stream
 
 from tests.support.buses import framed
 
@@ -48,40 +48,70 @@ def bodies(*numbers: int) -> list[bytes]:
 
 
 @pytest.mark.parametrize(
-    ("gap", "events", "waits"),
+    ("gaps", "events", "waits"),
     [
-        (LONGEST, 1, False),
-        (LONGEST * BURST_GAP * 1.01, 1, False),
-        (LONGEST * BURST_GAP * 0.99, 1, True),
-        (0.0005, 1, True),
-        (LONGEST * 2, 3, False),
-        (LONGEST, 3, True),
-        (60.0, 50, False),
+        ([LONGEST * BURST_GAP * 0.99] * BURST_READS, 1, True),
+        ([LONGEST * BURST_GAP * 1.01] * BURST_READS, 1, False),
+        ([0.0005] * BURST_READS, 1, True),
+        ([0.0005] * (BURST_READS - 1), 1, False),
+        ([60.0, *[0.0005] * (BURST_READS - 1)], 1, False),
+        ([60.0, *[0.0005] * BURST_READS], 1, True),
+        ([LONGEST] * BURST_READS, 2, False),
+        ([LONGEST] * BURST_READS, 3, True),
+        ([60.0] * BURST_READS, 40, False),
     ],
 )
-def test_only_events_that_follow_each_other_quickly_wait_for_more(gap: float, events: int, waits: bool) -> None:
-    """They are delivered all the same: only the next read waits.
+def test_only_a_read_after_several_in_quick_succession_waits(gaps: list[float], events: int, waits: bool) -> None:
+    """What was read is delivered all the same: only the next read waits.
 
-    :param gap: seconds between two reads
-    :param events: in the second of them
+    :param gaps: seconds between the reads
+    :param events: in each of them but the first
     """
     world = World()
     world.stream.feed(frames(0))
-    assert world.stream.pause() == 0
-    world.now += gap
-    world.stream.begin_slice()
-    assert world.stream.feed(frames(*range(1, events + 1)))
-    assert len(world.delivered) == events + 1
-    assert world.stream.pause() == pytest.approx(LONGEST if waits else 0)
-    assert world.asked == [1, events]
+    pauses = [world.stream.pause()]
+    for gap in gaps:
+        world.now += gap
+        world.stream.begin_slice()
+        assert world.stream.feed(frames(*range(events)))
+        pauses.append(world.stream.pause())
+    assert len(world.delivered) == 1 + len(gaps) * events
+    assert pauses == pytest.approx([0.0] * len(gaps) + [LONGEST if waits else 0.0])
+    assert world.asked == [1, *[events] * len(gaps)]
+
+
+@pytest.mark.parametrize("late", [0.001, 0.0049, 0.007])
+def test_events_that_a_busy_machine_sends_together_do_not_wait(late: float) -> None:
+    """At 200 a second one is late, and the next ones follow it closely.
+
+    :param late: seconds
+    """
+    world, sent = World(), [100 + 0.005 * number for number in range(30)]
+    for number, due in enumerate(sent):
+        world.now = max(world.now + 0.0001, due, sent[10] + late if number >= 10 else 0.0)
+        world.stream.begin_slice()
+        world.stream.feed(frames(number))
+        assert world.stream.pause() == 0
+
+
+@pytest.mark.parametrize("step", [1, 30, 5_000])
+def test_a_large_event_in_many_reads_is_one_event(step: int) -> None:
+    """Its reads follow each other quickly, but they are no burst."""
+    world, event = World(), framed("n", {"n": 0, "fill": "f" * 100})
+    for start in range(0, len(event), step):
+        world.now += 0.0001
+        world.stream.feed(event[start : start + step])
+        assert world.stream.pause() == 0
+    assert len(world.delivered) == 1
 
 
 def test_the_time_of_the_delivery_is_part_of_the_pause() -> None:
     """A read that takes longer than its events may wait is followed by the next one at once."""
     for cost, left in ((0.001, LONGEST - 0.001), (LONGEST * 2, 0.0)):
         world = World(cost)
-        world.stream.feed(frames(0))
-        world.stream.feed(frames(1))
+        for number in range(BURST_READS + 1):
+            assert world.stream.pause() == 0
+            world.stream.feed(frames(number))
         assert world.stream.pause() == pytest.approx(left)
 
 
