@@ -14,7 +14,7 @@ SLICE_SECONDS = 0.005
 #: Events wait for others only if they are less than this part of the longest delay apart: then several share a read.
 #: A read after a pause costs 100 to 300 us, an event 25 us (measured).
 BURST_GAP = 3 / 8
-#: Reads over which that is measured: two events that a busy machine sends together are no burst.
+#: Earlier reads over which this distance is averaged: two events that a busy machine sends together are no burst.
 BURST_READS = 4
 #: Largest frame on the wire, in bytes: ``max_event_size`` is 1 MiB by default, but an operator may raise it.
 MAX_FRAME_BYTES = 1 << 28
