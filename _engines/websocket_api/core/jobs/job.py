@@ -182,9 +182,10 @@ class Job:
 
         :param now: the time, in case the job has ended by this
         """
-        for minion in map(interned, minions):
-            self._part(minion)
-            self.unnamed.pop(minion, None)
+        named = dict.fromkeys(map(interned, minions))
+        self._add_parts([minion for minion in named if minion not in self.parts])
+        if self.unnamed:
+            self.unnamed = {minion: None for minion in self.unnamed if minion not in named}
         for minion in map(interned, missing):
             part = self._part(minion)
             if part.state == "pending" and self.gathering:
@@ -317,6 +318,14 @@ class Job:
             self._waiting[minion] = None
             if part.progress:
                 self._reporting[minion] = None
+
+    def _add_parts(self, minions: Collection[str]) -> None:
+        """Add parts of new minions: there are thousands in an announcement."""
+        if minions:
+            self.parts.update({minion: Part() for minion in minions})
+            self._waiting.update(dict.fromkeys(minions))
+            self._count("pending", len(minions))
+            self.memory += PART_BYTES * len(minions)
 
     def _part(self, minion: str) -> Part:
         part = self.parts.get(minion)
