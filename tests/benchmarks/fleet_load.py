@@ -124,8 +124,10 @@ def _singles(stage: Stage, token: str, extent: Extent, count: int) -> Iterator[l
         for number in range(5):
             hello = {"id": 1, "type": "subscribe", "subscription": "event", "tag": f"{marks.TAG}deploy/{number}"}
             hello["match_type"] = "fnmatch"
-            said = fanout.how_to_listen(stage, Case("engine", 1, 1), token) | {"hello": json.dumps(hello)}
-            children.append(stack.enter_context(Child("listener", clients=extent.single // 5, count=count, **said)))
+            arguments = fanout.how_to_listen(stage, Case("engine", 1, 1), token) | {"hello": json.dumps(hello)}
+            children.append(
+                stack.enter_context(Child("listener", clients=extent.single // 5, count=count, **arguments))
+            )
         for child in children:
             child.answer(fanout.CONNECT_SECONDS)
         yield children
@@ -134,9 +136,9 @@ def _singles(stage: Stage, token: str, extent: Extent, count: int) -> Iterator[l
 @contextmanager
 def _listening(stage: Stage, token: str, clients: int, **subscribe: Any) -> Iterator[None]:
     """Clients that read and count nothing."""
-    said = fanout.how_to_listen(stage, Case("engine", 1, 1), token)
-    said |= {"hello": json.dumps({"id": 1, "type": "subscribe", **subscribe})}
-    with Child("listener", clients=clients, count=0, **said) as child:
+    arguments = fanout.how_to_listen(stage, Case("engine", 1, 1), token)
+    arguments |= {"hello": json.dumps({"id": 1, "type": "subscribe", **subscribe})}
+    with Child("listener", clients=clients, count=0, **arguments) as child:
         child.answer(fanout.CONNECT_SECONDS)
         yield
 

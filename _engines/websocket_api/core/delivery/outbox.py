@@ -42,7 +42,7 @@ class Droppable(Protocol):
 
 
 class Waiting(NamedTuple):
-    """A frame that waits, or several. If it has an ``owner`` it may be dropped, and holds these events.
+    """Frames that wait: one, or those of several writes. With an ``owner`` they may be dropped, and hold these events.
 
     An owner's empty frame stands where events were dropped, until they are reported there.
     """
@@ -81,7 +81,7 @@ class Outbox:
         self._unreported: dict[Droppable, None] = {}
         """Subscriptions with dropped events; for each an empty frame waits."""
         self.bytes = self._frames = 0
-        """What waits; frames that were put together count as one."""
+        """Bytes and frames that wait. The frames of one write count as one."""
         self.closed = False
         self._memory = UNLIMITED
         """What the user takes over all connections."""
@@ -149,7 +149,7 @@ class Outbox:
         :param first: number of the first event in the frame
         :param last: number of the last event in the frame
         :param count: events in the frame
-        :param writes: number of frames, if these are several that were kept for a client that does not read
+        :param writes: number of writes that are joined in it, which were kept for a slow member
         """
         if self.closed or not frame or self.put_at_once(frame):
             return

@@ -23,8 +23,8 @@ ENDED = frozenset({"returned", "failed", "missing", "canceled"})
 RETURNED = frozenset({"returned", "failed"})
 OUT_CHARACTERS = 64  # names of Salt's outputters are far shorter; what is longer is none
 FIELDS = 12  # values of a part without its return, and some of its event that the size of that does not tell
-PART_BYTES = 160  # of memory for a minion's part and its name, beside what it returned
-JOB_BYTES = 1700  # of memory for a job, beside its parts and what was asked for
+PART_BYTES = 160  # of memory for a minion's part and its name, in addition to what it returned
+JOB_BYTES = 1700  # of memory for a job, in addition to its parts and what was requested
 
 _PLAIN = frozenset({str, int, float, bytes})
 """Types of values without others in them."""
@@ -113,7 +113,7 @@ class Job:
     call_size: int = 0
     """Bytes of what was asked for as JSON: every message about the job has it."""
     revision: int = field(default=0, repr=False, compare=False)
-    """Another one after each change, also of another job; 0 for a job that is not in the registry."""
+    """A new number after each change, unique among all jobs; 0 for a job that is not in the registry."""
     end_reported: bool = False
     """Whether its end was reported: a late return does not end it a second time."""
     gathering: bool = False
@@ -346,10 +346,10 @@ class Job:
 
 
 def memory_of(data: Mapping[str, Any], encoded: bytes) -> int:
-    """Return the bytes of memory that a return takes: exact for text and numbers, else rather too many than too few.
+    """Return the bytes of memory that a return takes: exact for text and numbers, an upper estimate for others.
 
     :param data: what a minion returned, with the fields around it
-    :param encoded: the same as JSON
+    :param encoded: the same in JSON
     """
     value = data.get("return")
     if value is None or isinstance(value, bool):

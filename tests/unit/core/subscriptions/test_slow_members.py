@@ -278,7 +278,7 @@ def test_a_fault_of_one_client_does_not_keep_the_others_from_theirs() -> None:
 
 
 def test_many_bytes_are_flushed_at_once() -> None:
-    """What is kept outside of the outboxes is small beside their limit."""
+    """What is kept outside of the outboxes is small compared with their limit."""
     world = World(size=1 << 24)
     stuck, fill = Follower(world, max_bytes=1 << 24), "f" * 10_000
     stuck.stop_reading()
