@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import random
+import weakref
 from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -358,6 +360,21 @@ def test_a_user_who_leaves_is_asked_no_longer() -> None:
         assert (asking.asked.count("ann"), asking.asked.count("user7")) == (asked, 1)
         if left:
             subscriptions[left - 1].stop()
+
+
+def test_nothing_is_kept_of_a_user_who_left() -> None:
+    """What was found for events until then names users too."""
+    world = World()
+    fleet(world)
+    subscription = EventSubscription(world.hub, Client().connection, 1, world.session("test.*"), filter_of({}))
+    viewer = weakref.ref(subscription.session.viewer)
+    subscription.start(None)
+    world.publish("m7-a")
+    world.answer("m7-a")
+    subscription.stop()
+    del subscription
+    gc.collect()
+    assert viewer() is None
 
 
 def test_an_entry_that_fails_hides_nothing_from_others(monkeypatch: pytest.MonkeyPatch) -> None:
