@@ -13,7 +13,7 @@ from .core.jobs.earlier_returns import apply_earlier_returns
 from .core.jobs.job import Job
 from .core.subscriptions.hub import SINGLE_SECONDS
 from .errors import ApiError
-from .heap import give_back
+from .heap import trim
 from .operations.jobs import apply_cancels, from_store, read_missed
 from .wiring import Parts
 
@@ -32,7 +32,7 @@ JOURNAL_SECONDS = 10.0  # maximum delay until the journal loses what is too old;
 LAST_SECONDS = 0.5  # to write batches at the end: Salt kills the engine 5 s after SIGTERM
 KEYS_SECONDS = 60.0  # between two readings of all keys: files on disk can change without an event
 REFRESH_SECONDS = 10.0  # minimum between two lists of all minions for the other masters
-HEAP_SECONDS = 60.0  # until freed memory is given back to the system
+HEAP_SECONDS = 60.0  # between two returns of freed memory to the system
 DISK_SECONDS = 10.0  # between two checks of the disk
 RECENT_JOBS = 200  # jobs read from the job cache at the start, and after a loss of the bus
 MISSED_SECONDS = (2.0, 10.0)  # after a loss: the master stores returns later while its bus does not answer
@@ -80,7 +80,7 @@ class BackgroundTasks:
             every(RENEW_SECONDS, self._renew_targets),
             every(MINIONS_SECONDS, self._read_changes),
             every(KEYS_SECONDS, self._read_keys),
-            every(HEAP_SECONDS, self._give_memory_back),
+            every(HEAP_SECONDS, self._trim_heap),
             every(DISK_SECONDS, self._check_disk),
             every(DISK_SECONDS, self._check_tokens),
             every(JOURNAL_SECONDS, self._tick_journal),
@@ -116,8 +116,8 @@ class BackgroundTasks:
 
         log_.start(following.deliver, share.begin, on_fault, following.note_end, go_on)
 
-    async def _give_memory_back(self) -> None:
-        await asyncio.to_thread(give_back)
+    async def _trim_heap(self) -> None:
+        await asyncio.to_thread(trim)
 
     async def _share_minions(self) -> None:
         if self._parts.notes is not None:

@@ -1,7 +1,7 @@
-"""Gives memory that was freed back to the system.
+"""Return freed memory to the system.
 
-The C library keeps what is freed below anything that is still used. After thousands of returns were dropped, that can
-be most of the process. Python has its own allocator for objects of up to 512 bytes, which this does not concern.
+The C library keeps freed memory below anything that is still used. After thousands of returns were dropped, that can
+be most of the process. Objects of up to 512 bytes are in Python's own allocator, which this does not change.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ def _find_trim() -> Callable[[int], int] | None:
 _TRIM = _find_trim()
 
 
-def give_back() -> bool:
-    """Give freed memory back; return whether there was any. It takes 20 ms for 150 MiB, and 2 ms for none.
+def trim() -> bool:
+    """Return freed memory to the system; return whether there was any. It takes 20 ms for 150 MiB, and 2 ms for none.
 
-    Call it in a thread: others run meanwhile, until they need memory.
+    Call it in a thread: other threads run meanwhile, until they allocate memory.
     """
     return _TRIM is not None and bool(_TRIM(0))

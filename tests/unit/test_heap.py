@@ -1,4 +1,4 @@
-"""Memory that was freed is given back to the system, although something above it is still used."""
+"""Freed memory is returned to the system, although memory above it is still used."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PROGRAM = """
 import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
-from websocket_api.heap import give_back
+from websocket_api.heap import trim
 def resident():
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
 before = resident()
@@ -25,13 +25,13 @@ for number in range(20_000):
 full = resident()
 dropped.clear()
 freed = resident()
-give_back()
+trim()
 print(full - before, freed - before, resident() - before)
 """
 DROPPED = 20_000 * 4000
 
 
-def test_freed_memory_is_given_back() -> None:
+def test_freed_memory_is_returned_to_the_system() -> None:
     """Without the call the process keeps it, because of a few objects above it."""
     if heap._find_trim() is None:
         pytest.skip("not glibc")
@@ -48,4 +48,4 @@ def test_another_c_library_has_no_such_call(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr("websocket_api.heap.ctypes.CDLL", lambda name: object())
     assert heap._find_trim() is None
     monkeypatch.setattr("websocket_api.heap._TRIM", None)
-    assert heap.give_back() is False
+    assert heap.trim() is False
