@@ -85,8 +85,10 @@ def test_the_counted_memory_of_a_part_is_what_it_takes(
         lambda number: {},
         lambda number: [[], [], [1.5], ["a"], {}] * 10,
         lambda number: {f"/etc/file{one}": {"result": True, "changes": {}, "comment": "as wanted"} for one in range(9)},
+        lambda number: ["a" * 3000 + "\u20ac"],
+        lambda number: {"stdout": "a" * 3000 + "\U0001f600"},
     ],
-    ids=["nothing", "lists", "states"],
+    ids=["nothing", "lists", "states", "a wide character", "a wider character"],
 )
 def test_other_returns_take_less_memory_than_counted(
     value: Callable[[int], Any], monkeypatch: pytest.MonkeyPatch
