@@ -20,6 +20,8 @@ MAX_REQUIREMENTS = 100
 """Maximum number of different requirements for which viewers are kept: names of functions come from the bus."""
 MAX_BY_MINION = 200_000
 """Minions, and viewers with a target that matches these, that are kept: about 20 MB."""
+MAX_NAME = 255
+"""Characters of a name for which viewers are kept. A minion's id is the name of a file, but the bus has any name."""
 NOBODY: dict[Viewer, None] = {}
 
 
@@ -120,9 +122,9 @@ class ViewerIndex:
     def _find_everywhere(self, requirements: Requirements) -> dict[Viewer, None]:
         if len(self._everywhere) >= MAX_REQUIREMENTS:
             self._everywhere.clear()
-        found = self._everywhere[requirements] = {
-            viewer: None for viewer in self._viewers if self._could_see(viewer, requirements)
-        }
+        found = {viewer: None for viewer in self._viewers if self._could_see(viewer, requirements)}
+        if sum(map(len, (*requirements.funs, *(requirements.call or ())))) <= MAX_NAME:
+            self._everywhere[requirements] = found
         return found
 
     def _could_see(self, viewer: Viewer, requirements: Requirements) -> bool:
@@ -135,13 +137,13 @@ class ViewerIndex:
         if self._by_minion_size >= MAX_BY_MINION:
             self._clear_by_minion()
         matched = [viewers for target, viewers in self._by_target.items() if self._targets.matches(target, minion)]
-        if len(matched) < 2:
-            found = matched[0] if matched else NOBODY
-            self._by_minion_size += 1
-        else:
+        found, size = matched[0] if matched else NOBODY, 1
+        if len(matched) > 1:
             found = {viewer: None for viewers in matched for viewer in viewers}
-            self._by_minion_size += 1 + len(found)
-        self._by_minion[minion] = found
+            size += len(found)
+        if len(minion) <= MAX_NAME:
+            self._by_minion[minion] = found
+            self._by_minion_size += size
         return found
 
     def _clear(self) -> None:

@@ -407,6 +407,20 @@ def test_what_is_kept_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(kept._by_minion) <= 10
 
 
+@pytest.mark.parametrize("kind", ["job", "run"])
+def test_nothing_is_kept_for_long_names(kind: str) -> None:
+    """Thousands of these would take gigabytes; their events are delivered all the same."""
+    world, client, name = World(), Client(), "x" * 1000
+    fleet(world)
+    EventSubscription(world.hub, client.connection, 1, world.session(user="ann"), filter_of({})).start(None)
+    kept: ViewerIndex = world.hub._routes._viewers
+    about = {"jid": JID, "user": "ann", "arg": [], "fun": name}
+    world.fire(f"salt/{kind}/{JID}/new", **about, minions=[name])
+    world.fire(f"salt/{kind}/{JID}/ret/{name}", **about, cmd="_return", id=name, **{"return": 1})
+    assert [message["tag"].split("/")[3] for message in client.got if message["type"] == "event"] == ["new", "ret"]
+    assert not any(name in str(one) for one in (*kept._by_minion, *kept._everywhere))
+
+
 def test_the_filter_is_applied_once_for_all_users(monkeypatch: pytest.MonkeyPatch) -> None:
     """However many users have the same."""
     world = World()
