@@ -34,13 +34,13 @@ _LONG = re.compile(r"(?:^|[\s:,\[])-?[0-9]{19}")
 """Matches the start of an integer that may exceed 64 bits, which orjson reads as a float. Looks at each digit once."""
 _LONG_BYTES = re.compile(_LONG.pattern.encode())
 _FOUR_BYTES = range(0xF0, 0xF5)
-"""The first byte of characters that take four bytes, as UTF-8 and in Python's texts."""
+"""First bytes of characters that take four bytes in UTF-8, and in Python's strings."""
 
 
 def footprint(encoded: bytes) -> int:
     """Return about how much memory a value takes, in bytes: ``[{},{},{}]`` takes twenty times its text.
 
-    One wide character makes all of its text as wide, and Python keeps the UTF-8 of such a text too.
+    One wide character makes all characters of its string as wide, and Python keeps the UTF-8 of such a string too.
 
     :param encoded: the value as JSON
     """
