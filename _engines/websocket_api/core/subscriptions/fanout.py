@@ -8,7 +8,7 @@ from ..delivery.pacing import Pacer
 from ..events.event import Event
 from ..timing import Clock, Later
 from .filters import EventFilter
-from .members import Form, Member, Write
+from .members import MAX_SHARED, Form, Member, Write
 from .slow_members import SlowMembers
 
 BUNDLE_SECONDS = 0.02
@@ -144,6 +144,8 @@ class Group:
         for member in self._reading:
             frames = made.get(member.number)
             if frames is None:
+                if len(made) >= MAX_SHARED:
+                    made.clear()
                 frames = made[member.number] = self._form.write(member.number, write.bodies)
             outbox = member.connection.outbox
             if (checked and outbox.lags) or not outbox.put_at_once(frames):

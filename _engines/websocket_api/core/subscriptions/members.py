@@ -12,6 +12,9 @@ from ..delivery.outbox import Droppable
 from .after import Resume
 from .filters import EventFilter
 
+MAX_SHARED = 16
+"""Numbers of subscriptions whose frames are kept for other members: nearly all clients of a group have the same."""
+
 
 class Write(NamedTuple):
     """Events that are written together: their bodies in the members' codec, and the first and last number."""

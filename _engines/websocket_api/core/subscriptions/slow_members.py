@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from ..delivery.pacing import Pacer
 from ..timing import Clock, Later
-from .members import Form, Member, Write
+from .members import MAX_SHARED, Form, Member, Write
 
 FLUSH_SECONDS = 0.25
 """Minimum time between two flushes to the outbox of a slow member. It gets the rest as soon as it reads."""
@@ -177,6 +177,8 @@ class SlowMembers:
         """Return all writes from a number on, as members with this number of a subscription get them."""
         made = self._joined.get((number, start))
         if made is None:
+            if len(self._joined) >= MAX_SHARED:
+                self._joined.clear()
             writes = self._writes[start - self._first :]
             made = self._joined[number, start] = list(_join(self._form, number, writes))
         return made

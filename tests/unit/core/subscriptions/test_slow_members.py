@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import random
+import tracemalloc
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -343,6 +345,30 @@ def test_what_was_kept_comes_before_the_end_of_a_subscription() -> None:
     fire(world, range(3, 5), FLUSH_SECONDS)
     assert (stuck.read(), stuck.received[-1]) == ([0, 1, 2], {"type": "reply"})
     assert reader.numbers == list(range(5))
+
+
+@pytest.mark.parametrize("slow", [False, True])
+def test_frames_of_many_numbers_are_not_kept_at_once(slow: bool) -> None:
+    """One user may have thousands of subscriptions in a group, each with a number of its own."""
+    world = World(size=1 << 24)
+    session, mebibyte = world.session(".*"), 1 << 20
+    followers = []
+    for number in range(1, 101):
+        one = Follower(world, session, bundle=False, max_bytes=1 << 24)
+        one.client.connection.remove(one.subscription.number)
+        one.subscription = EventSubscription(world.hub, one.client.connection, number, session, filter_of({}))
+        one.subscription.start(None)
+        one.client.socket.stuck = slow
+        one.client.socket.write = lambda _: None  # type: ignore[method-assign]
+        one.client.outbox._waiting = deque(maxlen=0)
+        followers.append(one)
+    tracemalloc.start()
+    try:
+        world.fire("my/x", fill="f" * mebibyte)
+        world.time.pass_(1.0)
+        assert tracemalloc.get_traced_memory()[1] < 40 * mebibyte
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize("fired", [20, 40, 60])
