@@ -253,6 +253,7 @@ class Job:
         """Set a minion's part without an update of ``ended``."""
         before = self.parts.get(minion)
         self.memory += part.memory - (-PART_BYTES if before is None else before.memory)
+        self.size += part.size - (0 if before is None else before.size)
         self.parts[minion] = part
         if before is not None:
             self._count(before.state, -1)

@@ -191,7 +191,6 @@ class JobRegistry:
         """Apply returns that were found in the job cache and not received from the bus."""
         for minion, part in parts.items():
             if part.state in RETURNED:
-                job.size += part.size
                 job.restore(minion, part, self._clock())
                 self._notify(job, minion)
         self._drop(job)

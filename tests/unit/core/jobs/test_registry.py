@@ -431,3 +431,16 @@ def test_a_return_of_an_untargeted_minion_is_ignored() -> None:
     job = world.jobs.get(jid)
     assert job is not None
     assert set(job.parts) == {"web1"}
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["once", "twice"])
+def test_returns_that_arrive_while_the_job_cache_is_read_count_for_the_size_of_the_job(again: bool) -> None:
+    """Snapshots are cut by it. A minion that returns twice counts once."""
+    world = World()
+    for _ in range(1 + again):
+        world.answer("web1", "x" * 1000)
+    cached = Job(JID, fun="test.ping", arg=[])
+    cached.expect(["web1", "web2"])
+    job = world.jobs.add_cached(cached)
+    world.jobs.add_returns(job, {"web2": job.parts["web1"]})
+    assert job.size == sum(part.size for part in job.parts.values()) > 2000
