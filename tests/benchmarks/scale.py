@@ -146,8 +146,8 @@ def measure_consoles(stage: Stage, extent: Extent) -> Section:
     section.say(
         f"{extent.consoles:,} consoles of one user follow {extent.minions:,} minions with four grains, and all "
         "batches. The engine is reloaded, and they come back one after the other: they connect, subscribe and read "
-        f"until `live`. Then they leave. Figures are medians of {ROUNDS} reloads. *At rest* is the engine's own work in a "
-        "time as long as their coming took, at most; the first figure includes it."
+        f"until `live`. Then they leave. Figures are medians of {ROUNDS} reloads. *At rest* is the engine's own "
+        "work in a time as long as their coming took, at most; the first figure includes it."
     )
     rows, medians, positions = [], [], _consoles(stage, token, [None] * extent.consoles).positions
     for name, resumes in (("whole snapshots", False), ("only what changed", True)):
