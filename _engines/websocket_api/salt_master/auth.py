@@ -8,7 +8,6 @@ import hashlib
 import logging
 import os
 import re
-import threading
 import time
 from typing import Any
 
@@ -16,6 +15,7 @@ import salt.auth
 import salt.exceptions
 
 from ..errors import ApiError
+from .per_thread import PerThread
 from .pool import Pool
 from .salt_compat import plain
 
@@ -84,8 +84,7 @@ class Auth:
         self._opts = opts
         self._pool = pool
         self._login_pool = login_pool
-        # Salt's loader is not thread safe, so each thread has its own LoadAuth.
-        self._local = threading.local()
+        self._auths = PerThread(self._make_auth)
         length = hashlib.new(opts.get("hash_type") or "sha256").digest_size * 2
         self._token_length = length
         self._form = re.compile(rf"[0-9a-fA-F]{{{length}}}\Z")
@@ -159,14 +158,14 @@ class Auth:
 
     # The methods below run in the pools' threads.
 
-    def _auth(self) -> _LoadAuth:
-        if not hasattr(self._local, "auth"):
-            self._local.auth = _LoadAuth(self._opts)
-        auth: _LoadAuth = self._local.auth
+    def _make_auth(self) -> _LoadAuth:
+        auth = _LoadAuth(self._opts)
+        for name in self._opts["external_auth"]:
+            auth.auth.get(f"{name}.auth")  # loads the backend
         return auth
 
     def _login(self, username: str, password: str, eauth: str) -> dict[str, Any] | None:
-        auth = self._auth()
+        auth = self._auths.get()
         auth.admitted = False
         tdata = auth.mk_token({"username": username, "password": password, "eauth": eauth})
         if tdata and "token" in tdata:
@@ -176,7 +175,7 @@ class Auth:
         return None
 
     def _look_up(self, token: str) -> dict[str, Any] | None:
-        auth = self._auth()
+        auth = self._auths.get()
         try:
             tdata = self._fetch(auth, token)
         except _Expired:
@@ -187,7 +186,7 @@ class Auth:
         return self._describe(auth, {**tdata, "token": token})
 
     def _remove(self, token: str) -> bool:
-        auth = self._auth()
+        auth = self._auths.get()
         try:
             if self._fetch(auth, token):
                 auth.rm_token(token)

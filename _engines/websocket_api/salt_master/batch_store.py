@@ -13,16 +13,15 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import threading
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-import salt.cache
 import salt.exceptions
 
 from ..errors import ApiError
 from .cluster import shares_cache
 from .identity import identity
+from .per_thread import PerThread, load_cache
 from .pool import Pool
 from .store_errors import report_failures
 
@@ -51,8 +50,7 @@ class BatchStore:
         self._pool = pool
         self._damaged: set[tuple[str, str]] = set()
         """Unreadable entries that were already logged."""
-        # The cache holds a Salt loader, which is not thread safe, so each thread has its own.
-        self._local = threading.local()
+        self._cache = PerThread(lambda: load_cache(self._opts))
 
     @property
     def shared(self) -> bool:
@@ -101,7 +99,7 @@ class BatchStore:
 
     async def write_cancel(self, id_: int, fields: Mapping[str, Any]) -> None:
         """Write a cancel request for the driver of a batch."""
-        await self._pool.run(self._call_store, lambda: self._cache().store(ORDERS, str(id_), dict(fields)))
+        await self._pool.run(self._call_store, lambda: self._cache.get().store(ORDERS, str(id_), dict(fields)))
 
     async def cancels(self) -> dict[int, dict[str, Any]]:
         """Return the cancel requests by batch."""
@@ -113,11 +111,11 @@ class BatchStore:
 
     async def remove_cancel(self, id_: int) -> None:
         """Remove a cancel request that was handled."""
-        await self._pool.run(self._call_store, lambda: self._cache().flush(ORDERS, str(id_)))
+        await self._pool.run(self._call_store, lambda: self._cache.get().flush(ORDERS, str(id_)))
 
     async def write_pause(self, id_: int, fields: Mapping[str, Any]) -> None:
         """Write a request to pause or resume, for the driver of a batch; it replaces an earlier one."""
-        await self._pool.run(self._call_store, lambda: self._cache().store(PAUSES, str(id_), dict(fields)))
+        await self._pool.run(self._call_store, lambda: self._cache.get().store(PAUSES, str(id_), dict(fields)))
 
     async def pauses(self) -> dict[int, dict[str, Any]]:
         """Return the requests to pause or resume by batch."""
@@ -129,7 +127,7 @@ class BatchStore:
 
     async def remove_pause(self, id_: int) -> None:
         """Remove the request to pause or resume a batch."""
-        await self._pool.run(self._call_store, lambda: self._cache().flush(PAUSES, str(id_)))
+        await self._pool.run(self._call_store, lambda: self._cache.get().flush(PAUSES, str(id_)))
 
     async def claim_number(self, identity: str, maximum: int) -> tuple[int, int]:
         """Return this master's number, below ``maximum``, and its last millisecond. Claim a free number if needed."""
@@ -138,14 +136,9 @@ class BatchStore:
     async def write_last(self, identity: str, number: int, last: int) -> None:
         """Write the last millisecond for which an id was allocated."""
         value = {"identity": identity, "last": last}
-        await self._pool.run(self._call_store, lambda: self._cache().store(MASTERS, str(number), value))
+        await self._pool.run(self._call_store, lambda: self._cache.get().store(MASTERS, str(number), value))
 
     # The methods below run in the pool's threads.
-
-    def _cache(self) -> Any:
-        if not hasattr(self._local, "cache"):
-            self._local.cache = salt.cache.factory(self._opts)
-        return self._local.cache
 
     @staticmethod
     def _call_store(call: Callable[[], T]) -> T:
@@ -155,7 +148,7 @@ class BatchStore:
 
     def _fetch(self, bank: str, key: str) -> Any:
         try:
-            return self._cache().fetch(bank, key) or None
+            return self._cache.get().fetch(bank, key) or None
         except salt.exceptions.SaltDeserializationError:
             # A file that a crash of the machine left half written must not block the other batches.
             if (bank, key) not in self._damaged:
@@ -164,7 +157,7 @@ class BatchStore:
             return None
 
     def _ids(self, bank: str) -> list[int]:
-        return [int(key) for key in self._cache().list(bank) if str(key).isascii() and str(key).isdigit()]
+        return [int(key) for key in self._cache.get().list(bank) if str(key).isascii() and str(key).isdigit()]
 
     def _records(self, ids: list[int]) -> dict[int, dict[str, Any]]:
         found = {id_: self._fetch(BATCHES, str(id_)) for id_ in ids}
@@ -173,7 +166,7 @@ class BatchStore:
     def _write(
         self, id_: int, record: Mapping[str, Any], chunks: Mapping[int, list[Any]], calls: list[dict[str, Any]] | None
     ) -> None:
-        cache, bank = self._cache(), f"{REQUESTS}/{id_}"
+        cache, bank = self._cache.get(), f"{REQUESTS}/{id_}"
         if calls is not None:
             cache.store(bank, CALLS, calls)
         for number, rows in chunks.items():
@@ -181,7 +174,7 @@ class BatchStore:
         cache.store(BATCHES, str(id_), dict(record))
 
     def _remove(self, id_: int) -> None:
-        cache = self._cache()
+        cache = self._cache.get()
         # The record first: without it nothing finds what a crash leaves of the batch.
         cache.flush(BATCHES, str(id_))
         cache.flush(f"{REQUESTS}/{id_}")
@@ -197,7 +190,7 @@ class BatchStore:
             number = (first + step) % maximum
             known = self._fetch(MASTERS, str(number))
             if known is None:
-                self._cache().store(MASTERS, str(number), {"identity": identity, "last": 0})
+                self._cache.get().store(MASTERS, str(number), {"identity": identity, "last": 0})
                 return number, 0
             if known["identity"] == identity:
                 return number, int(known["last"])

@@ -6,7 +6,6 @@ import heapq
 import logging
 import math
 import os
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
@@ -18,6 +17,7 @@ import salt.payload
 import salt.utils.jid
 
 from ..jids import is_jid, made_at, start_time
+from .per_thread import PerThread
 from .pool import Pool
 from .salt_compat import plain
 from .store_errors import report_failures
@@ -51,8 +51,7 @@ class JobCache:
         self._returner = str(opts.get("ext_job_cache") or opts["master_job_cache"])
         self.is_own = self._returner == "local_cache"
         """Whether it has the jobs of this master only: files below its ``cachedir``, not a database."""
-        # Salt's loader is not thread safe, so each thread has its own returners.
-        self._local = threading.local()
+        self._returners = PerThread(self._load_returners)
 
     async def job(self, jid: str) -> dict[str, Any] | None:
         """Return ``{"kind", "reported_by", "load", "returns": {minion: {"return", "retcode", "success"}}}``, or None.
@@ -103,16 +102,16 @@ class JobCache:
 
     # The methods below run in the pool's threads.
 
-    def _returners(self) -> Any:
-        if not hasattr(self._local, "returners"):
-            functions = salt.loader.minion_mods(self._opts, utils=salt.loader.utils(self._opts))
-            self._local.returners = salt.loader.returners(self._opts, functions)
-        return self._local.returners
+    def _load_returners(self) -> Any:
+        functions = salt.loader.minion_mods(self._opts, utils=salt.loader.utils(self._opts))
+        returners = salt.loader.returners(self._opts, functions)
+        returners.get(f"{self._returner}.get_load")  # loads the returner
+        return returners
 
     def _job(self, jid: str) -> dict[str, Any] | None:
         with report_failures("the job cache"):
             stored = self._stored(jid)
-            returned = self._returners()[f"{self._returner}.get_jid"](jid)
+            returned = self._returners.get()[f"{self._returner}.get_jid"](jid)
         if not stored and not returned:
             return None
         stored, returned = stored or {}, returned or {}
@@ -142,7 +141,7 @@ class JobCache:
         """Return the published load. Retry, because local_cache writes it before its minions."""
         for _ in range(MINIONS_TRIES):
             try:
-                stored: dict[str, Any] | None = self._returners()[f"{self._returner}.get_load"](jid)
+                stored: dict[str, Any] | None = self._returners.get()[f"{self._returner}.get_load"](jid)
             except salt.exceptions.CommandExecutionError:
                 time.sleep(MINIONS_SECONDS)
             else:
@@ -190,7 +189,7 @@ class JobCache:
             return _newest(self._recent_listed(limit * MAX_LOADS_PER_JOB), limit)
 
     def _recent_listed(self, limit: int) -> Iterator[dict[str, Any]]:
-        returners = self._returners()
+        returners = self._returners.get()
         if f"{self._returner}.get_jids_filter" in returners:
             listed = returners[f"{self._returner}.get_jids_filter"](limit, True) or []
             rows = [(row.get("JID"), row) for row in listed]

@@ -7,7 +7,6 @@ import threading
 from collections.abc import Collection
 from typing import Any
 
-import salt.cache
 import salt.key
 import salt.utils.minions
 import salt.utils.verify
@@ -15,6 +14,7 @@ import salt.utils.verify
 from . import targets
 from .below import match_below
 from .key_list import key_list, list_through
+from .per_thread import LOADING, load_cache
 from .pool import Pool
 from .salt_compat import SALT_LINE, plain
 from .store_errors import report_failures
@@ -79,7 +79,8 @@ class MinionStore:
 
     def _one(self, name: str, make: Any) -> Any:
         if not hasattr(self._local, name):
-            setattr(self._local, name, make(self._opts))
+            with LOADING:
+                setattr(self._local, name, make(self._opts))
         return getattr(self._local, name)
 
     def _key(self) -> Any:
@@ -101,7 +102,7 @@ class MinionStore:
 
     def _grains(self, ids: list[str] | None) -> dict[str, dict[str, Any]]:
         with report_failures("the minion data cache"):
-            return self._read_grains(self._one("cache", salt.cache.factory), ids)
+            return self._read_grains(self._one("cache", load_cache), ids)
 
     def _read_grains(self, cache: Any, ids: list[str] | None) -> dict[str, dict[str, Any]]:
         # 3008 keeps grains in a bank of that name; 3007 beside the pillar, in a bank per minion.
