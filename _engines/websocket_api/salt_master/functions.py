@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import threading
 import time
 from typing import Any
 
@@ -12,6 +11,7 @@ import salt.utils.args
 
 from ..errors import ApiError
 from . import arguments
+from .per_thread import LOADING
 from .pool import Pool
 from .salt_compat import plain
 
@@ -25,8 +25,8 @@ class MasterFunctions:
     def __init__(self, opts: dict[str, Any], pool: Pool) -> None:
         self._opts = opts
         self._pool = pool
-        # Salt's loader is not thread safe, so one thread uses it at a time.
-        self._lock = threading.Lock()
+        # Salt's loader is not thread safe, so one thread uses it at a time, and no other loads other modules meanwhile.
+        self._lock = LOADING
         # client -> (time of creation, Salt's loader). The names are cached because the first listing takes a second.
         self._loaders: dict[str, tuple[float, Any]] = {}
         self._names: dict[str, tuple[float, list[str]]] = {}

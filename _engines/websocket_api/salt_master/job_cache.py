@@ -10,14 +10,13 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-import salt.cache
 import salt.exceptions
 import salt.loader
 import salt.payload
 import salt.utils.jid
 
 from ..jids import is_jid, made_at, start_time
-from .per_thread import PerThread
+from .per_thread import LOADING, PerThread, load_cache
 from .pool import Pool
 from .salt_compat import plain
 from .store_errors import report_failures
@@ -238,7 +237,9 @@ class JobCache:
 
     def _cached_jids(self) -> Iterator[str]:
         """Yield the jids of salt_cache ("Bank layout" in its source); Salt's own listing reads every load."""
-        return filter(is_jid, map(str, salt.cache.factory(dict(self._opts)).list("jobs/loads")))
+        with LOADING:
+            cache = load_cache(dict(self._opts))
+        return filter(is_jid, map(str, cache.list("jobs/loads")))
 
     def _stored_load(self, jid: str) -> dict[str, Any]:
         stored = self._stored(jid) or {}
