@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from websocket_api.errors import ApiError
 from websocket_api.salt_master.auth import Auth
+from websocket_api.salt_master.per_thread import PerThread
 from websocket_api.salt_master.pool import Pool
 from websocket_api.salt_master.salt_compat import SALT_LINE
 
@@ -137,7 +138,7 @@ async def test_a_token_that_cannot_be_stored_is_not_a_wrong_password(
     def lose(*_: Any, **__: Any) -> dict[str, Any]:
         return {}
 
-    made = auth._auth
+    made = auth._make_auth
 
     def broken() -> Any:
         salts = made()
@@ -147,7 +148,7 @@ async def test_a_token_that_cannot_be_stored_is_not_a_wrong_password(
             salts.tokens = {f"{opts['eauth_tokens']}.mk_token": lose}
         return salts
 
-    monkeypatch.setattr(auth, "_auth", broken)
+    monkeypatch.setattr(auth, "_auths", PerThread(broken))
     with pytest.raises(ApiError) as failed:
         await auth.login("demo", SECRET, "sharedsecret")
     assert failed.value.code == "master_unavailable"

@@ -16,6 +16,7 @@ from websocket_api.salt_master.commands import Commands
 from websocket_api.salt_master.functions import MasterFunctions
 from websocket_api.salt_master.job_cache import JobCache
 from websocket_api.salt_master.minions import MinionStore
+from websocket_api.salt_master.per_thread import PerThread
 from websocket_api.salt_master.pool import Pool
 from websocket_api.salt_master.salt_compat import SALT_LINE
 
@@ -114,7 +115,7 @@ async def test_other_job_caches_are_read_by_their_own_functions(
     rows = {"20260101000000000001": row, "20260101000000000002": {**row, "Function": "saltutil.find_job"}}
     rows["20260101000000000003"] = {**row, "Metadata": {"a": 1}}
     store = JobCache({**opts, "master_job_cache": "other"}, pool)
-    monkeypatch.setattr(store, "_returners", lambda: {"other.get_jids": lambda: rows})
+    monkeypatch.setattr(store, "_returners", PerThread(lambda: {"other.get_jids": lambda: rows}))
     recent = await store.recent(5)
     assert [(load["jid"][-1], load["fun"], load.get("metadata")) for load in recent] == [
         ("3", "test.ping", {"a": 1}),
