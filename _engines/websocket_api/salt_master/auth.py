@@ -15,7 +15,7 @@ import salt.auth
 import salt.exceptions
 
 from ..errors import ApiError
-from .per_thread import PerThread
+from .per_thread import PerThread, with_driver
 from .pool import Pool
 from .salt_compat import plain
 
@@ -35,6 +35,8 @@ _LEAKING_LOGGERS = (
 )
 #: Fields of a token that a client gets. ``auth_list``, which keep_acl_in_token adds, is sent as perms.
 _LOGIN_FIELDS = ("token", "start", "expire", "name", "eauth", "groups")
+#: What Salt looks up in a backend at a login, or to find the permissions of a token.
+_BACKEND_FUNCTIONS = ("auth", "groups", "acl", "process_acl")
 _TOKEN_LIKE = re.compile(r"\b[0-9a-fA-F]{32,128}\b")
 
 
@@ -161,7 +163,12 @@ class Auth:
     def _make_auth(self) -> _LoadAuth:
         auth = _LoadAuth(self._opts)
         for name in self._opts["external_auth"]:
-            auth.auth.get(f"{name}.auth")  # loads the backend
+            # Most backends lack some of these. Salt's loader then loads all others, to look for the function in them.
+            for function in _BACKEND_FUNCTIONS:
+                auth.auth.get(f"{name}.{function}")
+        auth.tokens.get(f"{self._opts['eauth_tokens']}.get_token")
+        if hasattr(auth, "cache"):  # 3008 keeps tokens there
+            with_driver(auth.cache)
         return auth
 
     def _login(self, username: str, password: str, eauth: str) -> dict[str, Any] | None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import inspect
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import salt.loader
@@ -25,8 +28,10 @@ class MasterFunctions:
     def __init__(self, opts: dict[str, Any], pool: Pool) -> None:
         self._opts = opts
         self._pool = pool
-        # Salt's loader is not thread safe, so one thread uses it at a time, and no other loads other modules meanwhile.
-        self._lock = LOADING
+        # Salt's loaders are not thread safe, so one thread uses them at a time.
+        self._lock = threading.Lock()
+        # The clients whose functions were all loaded once.
+        self._complete: set[str] = set()
         # client -> (time of creation, Salt's loader). The names are cached because the first listing takes a second.
         self._loaders: dict[str, tuple[float, Any]] = {}
         self._names: dict[str, tuple[float, list[str]]] = {}
@@ -61,6 +66,16 @@ class MasterFunctions:
 
     # The methods below run in the pool's threads.
 
+    @contextmanager
+    def _turn(self, client: str) -> Iterator[None]:
+        """Use the loaders of a client.
+
+        Nobody else loads anything before all of its functions were loaded once, which imports what they need. To load
+        them again takes up to a second as well, but imports nothing: so logins need not wait for it.
+        """
+        with self._lock, nullcontext() if client in self._complete else LOADING:
+            yield
+
     def _loader(self, client: str) -> Any:
         made, loader = self._loaders.get(client, (0.0, None))
         if loader is None or time.monotonic() - made > KEEP_SECONDS:
@@ -73,14 +88,24 @@ class MasterFunctions:
             self._loaders[client] = (time.monotonic(), loader)
         return loader
 
+    def _find(self, client: str, fun: str) -> Any:
+        """Return a function, or None if there is none. To learn that, Salt loads all others."""
+        loader = self._loader(client)
+        if "." in fun and fun in loader:
+            return loader[fun]
+        if "." in fun:
+            self._complete.add(client)
+        return None
+
     def _list(self, client: str) -> list[str]:
-        with self._lock:
+        with self._turn(client):
             names = sorted(str(name) for name in self._loader(client) if "." in name)
             self._names[client] = (time.monotonic(), names)
+            self._complete.add(client)
         return names
 
     def _bind(self, client: str, fun: str, arg: list[Any], kwarg: dict[str, Any]) -> str | None:
-        with self._lock:
+        with self._turn(client):
             signature = inspect.signature(self._loader(client)[fun])
         try:
             signature.bind(*arg, **kwarg)
@@ -89,19 +114,17 @@ class MasterFunctions:
         return None
 
     def _read_for_runner(self, fun: str, arg: list[Any], kwarg: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
-        with self._lock:
-            loader = self._loader("runner")
-            function = loader[fun] if "." in fun and fun in loader else None
+        with self._turn("runner"):
+            function = self._find("runner", fun)
         if function is None:
             raise ApiError("unknown_function", f"there is no runner function {fun}")
         return arguments.read_for_runner(function, fun, arg, kwarg)
 
     def _inspect(self, client: str, fun: str) -> dict[str, Any] | None:
-        with self._lock:
-            loader = self._loader(client)
-            if "." not in fun or fun not in loader:
+        with self._turn(client):
+            function = self._find(client, fun)
+            if function is None:
                 return None
-            function = loader[fun]
             spec = salt.utils.args.get_function_argspec(function)
             doc = inspect.getdoc(function)
         return {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Collection
 from typing import Any
 
@@ -14,7 +13,7 @@ import salt.utils.verify
 from . import targets
 from .below import match_below
 from .key_list import key_list, list_through
-from .per_thread import LOADING, load_cache
+from .per_thread import PerThread, load_cache, with_driver
 from .pool import Pool
 from .salt_compat import SALT_LINE, plain
 from .store_errors import report_failures
@@ -34,9 +33,10 @@ class MinionStore:
     def __init__(self, opts: dict[str, Any], pool: Pool) -> None:
         self._opts = opts
         self._pool = pool
-        # Key, Cache and CkMinions hold Salt loaders, which are not thread safe. Each thread has its own.
-        self._local = threading.local()
         self._known_keys = key_list(opts)
+        self._key = PerThread(self._make_key)
+        self._checker = PerThread(self._make_checker)
+        self._cache = PerThread(lambda: load_cache(self._opts))
 
     async def keys(self) -> dict[str, str]:
         """Return ``{minion id: "accepted" | "pending" | "rejected" | "denied"}``."""
@@ -77,32 +77,28 @@ class MinionStore:
 
     # The methods below run in the pool's threads.
 
-    def _one(self, name: str, make: Any) -> Any:
-        if not hasattr(self._local, name):
-            with LOADING:
-                setattr(self._local, name, make(self._opts))
-        return getattr(self._local, name)
+    def _make_key(self) -> Any:
+        key = salt.key.get_key(self._opts)
+        if hasattr(key, "cache"):  # 3007 reads the folders itself
+            with_driver(key.cache)
+        return list_through(self._known_keys, key)
 
-    def _key(self) -> Any:
-        return self._one("key", lambda opts: list_through(self._known_keys, salt.key.get_key(opts)))
-
-    def _checker(self) -> Any:
-        return self._one("checker", self._make_checker)
-
-    def _make_checker(self, opts: dict[str, Any]) -> Any:
-        checker = salt.utils.minions.CkMinions(opts)
-        if self._known_keys is not None:  # on 3007 it has no key
+    def _make_checker(self) -> Any:
+        checker = salt.utils.minions.CkMinions(self._opts)
+        with_driver(checker.cache)
+        if hasattr(checker, "key"):  # 3007 reads the folders itself
+            with_driver(checker.key.cache)
             list_through(self._known_keys, checker.key)
         return checker
 
     def _keys(self) -> dict[str, str]:
         with report_failures("the key store"):
-            listed = self._key().list_keys()
+            listed = self._key.get().list_keys()
         return {str(name): state for salts, state in _STATES.items() for name in listed.get(salts, ())}
 
     def _grains(self, ids: list[str] | None) -> dict[str, dict[str, Any]]:
         with report_failures("the minion data cache"):
-            return self._read_grains(self._one("cache", load_cache), ids)
+            return self._read_grains(self._cache.get(), ids)
 
     def _read_grains(self, cache: Any, ids: list[str] | None) -> dict[str, dict[str, Any]]:
         # 3008 keeps grains in a bank of that name; 3007 beside the pillar, in a bank per minion.
@@ -122,15 +118,15 @@ class MinionStore:
 
     def _resource_grains(self, cache: Any, name: str) -> Any:
         """Return the grains of a resource; empty for other names."""
-        registry = self._checker().registry
+        registry = self._checker.get().registry
         keys = [f"{kind}:{name}" for kind, _ in registry.resolve_bare_resource_id(name)]
         valid = [key for key in keys if salt.utils.verify.valid_id(self._opts, key)]
         return cache.fetch("resource_grains", valid[-1]) if valid else {}
 
     def _resources(self) -> dict[str, tuple[str, str]]:
         with report_failures("the resource registry"):
-            registry = self._checker().registry
-            accepted = self._key().list_keys().get("minions", ())
+            registry = self._checker.get().registry
+            accepted = self._key.get().list_keys().get("minions", ())
             return {
                 str(name): (str(kind), str(minion))
                 for minion in accepted
@@ -150,7 +146,7 @@ class MinionStore:
         targets.check(self._opts, tgt, tgt_type, delimiter, trusted=trusted)
         if not trusted:  # Salt itself resolves the targets of an auth list
             tgt, tgt_type = targets.resolve(self._opts, tgt, tgt_type)
-        checker = self._checker()
+        checker = self._checker.get()
         found = {str(name) for name in checker.check_minions(tgt, tgt_type, delimiter)["minions"]}
         if below:
             found |= match_below(self._opts, tgt, tgt_type, delimiter, below)

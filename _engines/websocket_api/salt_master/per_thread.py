@@ -36,6 +36,14 @@ class PerThread(Generic[Made]):
 
 def load_cache(opts: dict[str, Any]) -> Any:
     """Return Salt's cache by the options, with its driver loaded. Call it while :data:`LOADING` is held."""
-    cache = salt.cache.factory(opts)
+    return with_driver(salt.cache.factory(opts))
+
+
+def with_driver(cache: Any) -> Any:
+    """Load the driver of a cache of Salt, and return the cache. Call it while :data:`LOADING` is held.
+
+    Salt itself would load it at the first call, whichever thread that is in.
+    """
     cache.modules.get(f"{cache.driver}.fetch")
+    getattr(cache, "kwargs", None)  # 3008 asks the driver for them at the first call
     return cache
