@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ from playwright.sync_api import expect
 
 from tests.browser.driving import log_in, row
 from tests.functional.running import CHECKOUT, Engine
+from tests.support.buses import Publisher, stamp
 
 pytestmark = pytest.mark.slow
 
@@ -83,3 +86,22 @@ def test_the_search_and_the_overview_know_them_all(page: Any, engine: Engine) ->
     page.goto("/console/#/overview")
     numbers = page.get_by_role("list", name="Numbers").get_by_role("listitem")
     expect(numbers.filter(has_text="Minions").first).to_contain_text("5,000")
+
+
+def test_a_job_on_a_long_list_is_run_again_on_all_of_it(page: Any, engine: Engine) -> None:
+    """The page follows it with the beginning of its target only, and knows all of it when it offers to run it."""
+    jid, names = "20260102030405000001", NAMES[:150]
+    new = {"fun": "test.ping", "arg": [], "tgt": names, "tgt_type": "list", "user": "root", "jid": jid}
+    returned = {"cmd": "_return", "jid": jid, "fun": "test.ping", "retcode": 0, "success": True, "return": True}
+    with contextlib.closing(Publisher(engine.sock_dir)) as bus:
+        bus.send((f"salt/job/{jid}/new", {**new, "minions": names, "missing": [], "_stamp": stamp(jid)}))
+        page.goto("/console/#/jobs")
+        expect(page.get_by_role("link", name="test.ping").first).to_be_visible()
+        page.goto(f"/console/#/jobs/{jid}")
+        job = page.get_by_role("region", name=f"Job {jid}")
+        edit = job.get_by_role("link", name="Edit and run")
+        expect(edit).to_have_attribute("href", re.compile(names[-1]))
+        bus.send(*[(f"salt/job/{jid}/ret/{name}", {**returned, "id": name}) for name in names])
+        expect(job).to_contain_text("150 of 150 returned")
+        expect(edit).to_have_attribute("href", re.compile(names[-1]))
+        expect(job.get_by_role("button", name="Run again")).to_be_enabled()

@@ -110,6 +110,12 @@ test("an ended subscription is a fault for each user, and the next user subscrib
   assert.equal(connection.started.length, 2);
 });
 
+test("jobs with short targets have a subscription of their own", () => {
+  const connection = new Connection();
+  for (const collection of [jobs(connection), jobs(connection, { short_targets: true }), jobs(connection, { short_targets: false })]) user(collection);
+  assert.deepEqual(connection.started.map(({ short_targets }) => short_targets), [undefined, true]);
+});
+
 test("collections of one master have subscriptions of their own", () => {
   const connection = new Connection();
   for (const collection of [jobs(connection), jobs(connection, { master: "m2" }), jobs(connection, { master: "m2" }), minions(connection, { master: ["m1", "m2"] })]) user(collection);

@@ -45,6 +45,8 @@ test("a job that is not known exactly cannot be run again, and says why", () => 
   ];
   for (const [fields, pattern] of reasons) assert.match(callOfJob({ ...JOB, ...fields }).reason, pattern);
   assert.equal(callOfJob({ ...JOB, fun: null }).call, null);
+  // On the beginning of its target it would run on other minions.
+  assert.equal(callOfJob({ ...JOB, tgt: ["a"], tgt_type: "list", tgt_length: 2 }).call, null);
 });
 
 test("states are tested and applied; off is sent too, because a minion may have the test mode on", () => {

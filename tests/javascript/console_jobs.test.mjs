@@ -105,6 +105,77 @@ test("a job is drawn at its first frame and when its snapshot is complete, and s
   }
 });
 
+const CUT = { ...JOB, tgt: ["m1"], tgt_length: 2, tgt_type: "list" };
+const WHOLE = { ...CUT, tgt: ["m1", "m2"], tgt_length: undefined };
+
+/** A connection whose `read` answers with the next of some answers; it notes what is requested. */
+function answering(...answers) {
+  const [asked, followed] = [[], []];
+  const read = async (type, fields) => {
+    asked.push([type, fields]);
+    const answer = answers.shift();
+    if (answer.code) throw answer;
+    return answer;
+  };
+  const follow = (fields) => {
+    followed.push(fields);
+    return { stop() {} };
+  };
+  return { asked, followed, state: "open", read, follow };
+}
+
+test("a job's page reads a long target once, and keeps it while the job changes", async (t) => {
+  const connection = answering(WHOLE);
+  const store = new JobStore(connection, JOB.jid);
+  t.after(() => store.stop());
+  assert.deepEqual(connection.followed, [{ subscription: "job", jid: JOB.jid, short_targets: true }]);
+  store.apply({ type: "begin" });
+  for (const done of [0, 1]) store.apply({ type: "job", job: { ...CUT, done }, minions: { m1: { state: "pending" } } });
+  assert.deepEqual([store.job.tgt, store.job.tgt_length], [["m1"], 2]);
+  await new Promise(setImmediate);
+  assert.deepEqual(connection.asked, [["get_job", { jid: JOB.jid, minion: "m1" }]]);
+  assert.deepEqual([store.job.tgt, store.job.tgt_length, store.job.done], [["m1", "m2"], undefined, 1]);
+  store.apply({ type: "job", job: { ...CUT, done: 2 }, minions: {} });
+  assert.deepEqual([store.job.tgt, store.job.tgt_length, store.job.done], [["m1", "m2"], undefined, 2]);
+  store.apply({ type: "begin" }); // the user may see some minions only now
+  store.apply({ type: "job", job: { ...CUT, tgt: null, tgt_length: undefined }, minions: {} });
+  assert.equal(store.job.tgt, null);
+  assert.equal(connection.asked.length, 1);
+});
+
+test("a long target that cannot be read is a fault, and is read again with the next connection", async (t) => {
+  const connection = answering({ code: "not_found" }, WHOLE);
+  const store = new JobStore(connection, JOB.jid);
+  t.after(() => store.stop());
+  const frame = { type: "job", job: CUT, minions: {} };
+  store.apply({ type: "begin" });
+  store.apply(frame);
+  await new Promise(setImmediate);
+  store.apply(frame);
+  assert.deepEqual([store.fault.code, store.job.tgt_length, connection.asked], ["not_found", 2, [["get_job", { jid: JOB.jid }]]]);
+  store.apply({ type: "begin" });
+  store.apply(frame);
+  await new Promise(setImmediate);
+  assert.deepEqual(store.job.tgt, ["m1", "m2"]);
+});
+
+test("a listed job keeps its whole target when a change has the beginning only", async (t) => {
+  const followed = [];
+  const follow = (fields, onFrame) => {
+    followed.push({ fields, onFrame });
+    return { stop() {} };
+  };
+  const jobs = new JobsStore({ state: "waiting", read: async () => [], follow }, { noteJob() {} });
+  t.after(() => jobs.stop());
+  jobs.loaded = true;
+  jobs.apply({ type: "event", tag: `salt/job/${JOB.jid}/new`, data: { fun: "test.ping", tgt: WHOLE.tgt, tgt_type: "list", minions: WHOLE.tgt } });
+  await jobs.load();
+  const { fields, onFrame } = followed.at(-1);
+  assert.equal(fields.short_targets, true);
+  onFrame({ type: "job", job: { ...CUT, state: "running", done: 1 }, minions: {} });
+  assert.deepEqual(jobs.rows.map(({ tgt, tgt_length, done }) => [tgt, tgt_length, done]), [[["m1", "m2"], undefined, 1]]);
+});
+
 test("fewer jobs are requested if they are too large for one answer", async () => {
   const limits = [];
   const send = (most) => async (_type, { limit, state }) => {
@@ -138,15 +209,14 @@ test("found jobs are shown with the newest ones, and do not count as listed", as
 });
 
 test("a search finds names that are not in the cut target of a listed job", async () => {
-  const cut = { ...JOB, tgt: ["m1"], tgt_length: 2, tgt_type: "list" };
   const asked = [];
   const read = async (_type, fields) => {
     asked.push(fields.whole_targets);
-    return [{ ...cut, tgt: ["m1", "m2"], tgt_length: undefined }];
+    return [WHOLE];
   };
   const jobs = new JobsStore({ state: "open", follow: () => ({ stop() {} }), read }, {});
   try {
-    jobs.jobs.set(JOB.jid, cut);
+    jobs.jobs.set(JOB.jid, CUT);
     await jobs.find([{ search: "m2" }, { kind: "job" }], false);
     assert.deepEqual(asked, [true, undefined]);
     assert.deepEqual(jobs.rows.filter(matcher({ ...DEFAULTS, search: "m2" })).map(({ jid }) => jid), [JOB.jid]);

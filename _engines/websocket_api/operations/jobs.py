@@ -12,7 +12,7 @@ from ..core.events.function import function_of
 from ..core.events.redaction import PEM_MARK, redact, redact_private_keys
 from ..core.jobs.call import call_of
 from ..core.jobs.job import RETURNED, SIGNALS, Job, memory_of
-from ..core.jobs.job_object import with_short_target
+from ..core.jobs.short_targets import with_short_target
 from ..errors import ApiError
 from ..jids import start_time
 from .call import Call, operation

@@ -103,7 +103,6 @@ def _add_snapshot(call: Call, subscription: _Snapshot) -> Subscribed:
 async def _subscribe_jobs(call: Call) -> Subscribed:
     services, connection, session = call.services, call.connection, call.session
     wanted, only, masters = call.get("jid", ALL_JOBS), call.get("minions", ()), masters_wanted(call)
-    without_return = call.get("without_return", False)
     jobs = None if wanted == ALL_JOBS else await visible_jobs(call, [wanted] if isinstance(wanted, str) else wanted)
     services.job_feed.kept.check(session.share, jobs or [])
     number = connection.next_number()
@@ -115,7 +114,8 @@ async def _subscribe_jobs(call: Call) -> Subscribed:
         jobs,
         only=only,
         masters=masters,
-        without_return=without_return,
+        without_return=call.get("without_return", False),
+        short_targets=call.get("short_targets", False),
     )
     return _add_snapshot(call, subscription)
 

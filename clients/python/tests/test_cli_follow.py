@@ -39,7 +39,7 @@ class Server:
         self.news = news
         self.requests: list[dict[str, Any]] = []
 
-    async def follow(self, _jid: str) -> AsyncIterator[Any]:
+    async def follow(self, _jid: str, **_less: bool) -> AsyncIterator[Any]:
         for item in self.news:
             yield item
 

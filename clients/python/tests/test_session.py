@@ -493,6 +493,17 @@ def test_an_older_engine_is_asked_without_what_only_saves_work(session: Session,
     assert isinstance(stream.error, BadMessage)
 
 
+def test_an_older_engine_is_asked_for_a_job_with_its_whole_target(session: Session, engine: Engine) -> None:
+    """It refuses `short_targets`; other fields that it knows stay."""
+    engine.connect()
+    session.add(JobStream("1", without_return=True, short_targets=True))
+    (first,) = engine.sent()
+    assert (first["without_return"], first["short_targets"]) == (True, True)
+    engine.refuse(first, "bad_message")
+    (second,) = engine.sent()
+    assert (second["without_return"], "short_targets" in second) == (True, False)
+
+
 def test_a_stream_that_was_closed_before_its_confirmation_is_ended(session: Session, engine: Engine) -> None:
     """Otherwise the engine would send frames that nobody reads."""
     engine.connect()

@@ -124,6 +124,10 @@ FAULTY = [
             "/jid": "may be * with the subscription job only",
         },
     ),
+    (subscribe("event", short_targets=True), {"/short_targets": "goes with the subscription job only"}),
+    (subscribe("minions", short_targets=False), {"/short_targets": "goes with the subscription job only"}),
+    (subscribe("batch", short_targets=True), {"/short_targets": "goes with the subscription job only"}),
+    (subscribe("job", short_targets=1), {"/short_targets": "must be true or false"}),
     (subscribe("minions", jid=JID), {"/jid": "goes with the subscriptions event and job only"}),
     (subscribe("runner"), {"/subscription": "must be one of: event, job, minions, batch, jobs"}),
     (subscribe("event", match_type="regex", tag="x" * 257), {"/tag": "must be at most 256 characters"}),
@@ -155,6 +159,7 @@ GOOD = [
     subscribe("event", tag="", match_type="find"),
     subscribe("event", tag="x" * 257),
     subscribe("job", jid="*", minions=["a"], without_return=True),
+    subscribe("jobs", short_targets=True),
     subscribe("minions", connected=True),
     subscribe("job", jid=[JID], since={"epoch": "a", "seq": 0}, minions=["a"], without_return=True),
 ]

@@ -45,7 +45,7 @@ class PlainVisibility:
         elif kind is Kind.CONTROL:
             shown = ".*" in auth_list
         elif kind in (Kind.RUN, Kind.WHEEL):
-            shown = _sees_all_jobs(viewer) if job is None else self._sees_job(viewer, job) is True
+            shown = _sees_all_jobs(viewer) if job is None else self.sees_job(viewer, job) is True
         elif kind is Kind.KEY:
             shown = _may_call(auth_list, "wheel", "key.list_all")
         elif kind is Kind.OTHER:
@@ -86,7 +86,8 @@ class PlainVisibility:
             return False
         return self.may_run(viewer.permissions.auth_list, job.fun, job.arg, minion)
 
-    def _sees_job(self, viewer: Viewer, job: Job) -> set[str] | bool:
+    def sees_job(self, viewer: Viewer, job: Job) -> set[str] | bool:
+        """Return whether the viewer may see a job; the visible minions if these are not all."""
         if _sees_all_jobs(viewer) or _owns(viewer, job) or (job.kind == "job" and ".*" in viewer.permissions.auth_list):
             return True
         if job.fun is None:
@@ -103,7 +104,7 @@ class PlainVisibility:
         if job is None:
             shows: set[str] | bool = ".*" in viewer.permissions.auth_list or _sees_all_jobs(viewer)
         else:
-            shows = self._sees_job(viewer, job)
+            shows = self.sees_job(viewer, job)
         if isinstance(shows, bool):
             return event.body if shows else None
         return _cut(event, shows, ("minions", "missing"), ("tgt", "arg"))

@@ -182,7 +182,9 @@ async def test_a_long_target_is_cut_in_a_list_which_says_so() -> None:
     (found,) = await talker.ask("list_jobs", search="m4999")
     assert (found["jid"], found["tgt_length"]) == (jid, 5000)
     (whole,) = await talker.ask("list_jobs", search="m4999", whole_targets=True)
-    for job in (whole, await talker.ask("get_job", jid=jid)):
+    await talker.ask("subscribe", subscription="job", jid=jid)
+    frame, *_ = talker.frames
+    for job in (whole, await talker.ask("get_job", jid=jid), frame["job"]):
         assert job["tgt"] == MANY
         assert "tgt_length" not in job
 

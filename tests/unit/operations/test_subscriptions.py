@@ -238,6 +238,24 @@ async def test_a_star_or_no_jid_subscribes_to_all_jobs(wanted: dict[str, str]) -
     assert told == [(first, ["web1", "web2"]), (second, ["web1", "web2"]), (first, ["web1"])]
 
 
+@pytest.mark.parametrize("wanted", [{}, {"short_targets": False}, {"short_targets": True}])
+async def test_frames_about_a_job_have_its_whole_target_unless_a_short_one_is_requested(wanted: dict[str, Any]) -> None:
+    """In the snapshot and in changes."""
+    names = [f"m{number}" for number in range(200)]
+    engine = Engine()
+    engine.sets["*"] = names
+    talker = await engine.user()
+    jid = (await talker.ask("cmd", fun="test.ping", tgt=names, tgt_type="list"))["jid"]
+    await talker.ask("subscribe", subscription="job", jid=jid, **wanted)
+    engine.returns(jid, "m0", True)
+    engine.world.time.pass_(1)
+    jobs = [frame["job"] for frame in talker.frames if frame["type"] == "job"]
+    short = wanted.get("short_targets", False)
+    expected = (names[:100], 200) if short else (names, None)
+    assert jobs[1]["done"] == jobs[0]["done"] + 1
+    assert [(job["tgt"], job.get("tgt_length")) for job in jobs] == [expected, expected]
+
+
 async def test_the_number_of_subscriptions_is_limited() -> None:
     """Each one costs a decision at every event. When one ends, another is allowed."""
     engine = Engine(limits={"subscriptions_per_connection": 2})

@@ -16,5 +16,8 @@ export interface Collection<Item> {
 /** The minions that the user may see, with these grains; with `master` only those of one master, or of several. */
 export function minions(connection: Connection, options?: { grains?: GrainsWanted; master?: MasterIds }): Collection<Minion>;
 
-/** The newest jobs that the user may see, by job id, without their returns; with `master` only those of these masters. */
-export function jobs(connection: Connection, options?: { master?: MasterIds }): Collection<JobSummary>;
+/**
+ * The newest jobs that the user may see, by job id, without their returns; with `master` only those of these masters,
+ * with `short_targets` only the beginning of long targets.
+ */
+export function jobs(connection: Connection, options?: { master?: MasterIds; short_targets?: boolean }): Collection<JobSummary>;

@@ -75,5 +75,5 @@ const only = (master) => (master === null ? {} : { master });
 export const minions = (connection, { grains = false, master = null } = {}) =>
   collection(connection, { subscription: "minions", grains, ...only(master) });
 
-export const jobs = (connection, { master = null } = {}) =>
-  collection(connection, { subscription: "job", jid: "*", without_return: true, ...only(master) });
+export const jobs = (connection, { master = null, short_targets = false } = {}) =>
+  collection(connection, { subscription: "job", jid: "*", without_return: true, ...only(master), ...(short_targets ? { short_targets } : {}) });

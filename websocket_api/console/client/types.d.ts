@@ -245,8 +245,8 @@ export type JobFields = {
    */
   tgt: (string | Array<unknown> | null);
   /**
-   * Only in the result of `list_jobs`, if `tgt` was cut there because it is long: how many names the whole target has,
-   * or how many characters if it is text.
+   * Only if `tgt` was cut because it is long, in the result of `list_jobs` and in frames of a subscription with
+   * `short_targets`: how many names the whole target has, or how many characters if it is text.
    */
   tgt_length?: number;
   /** The type of the target, such as `glob`; null if unknown and for jobs that run on the master. */
@@ -1284,6 +1284,12 @@ export type SubscribeRequest = {
   overflow?: ("close" | "drop");
   /** For `event` and `job`: whether to omit the returns of functions, which are the largest part of most streams. */
   without_return?: boolean;
+  /**
+   * For `job`: whether to cut long targets as `list_jobs` does: `tgt` has at most 100 names, or 2,000 characters, and
+   * `tgt_length` tells how many there are. Every frame about a job has its target, so a job on a list of thousands of
+   * minions takes far fewer bytes. `get_job` has the whole target.
+   */
+  short_targets?: boolean;
 } & RegexRule;
 
 /** The subscription's number and its start position. */

@@ -20,6 +20,7 @@ export function callOfJob(job) {
   if (!job.fun || job.fun.includes(",")) {
     return { call: null, reason: job.fun ? "A job of several functions cannot be run again here." : "Its function is not known." };
   }
+  if (job.tgt_length) return { call: null, reason: "Only the beginning of its target is known." };
   const client = CLIENTS[job.kind];
   const [args, kwargs] = split(job, Array.isArray(job.arg) ? job.arg : []);
   const progress = client === "local" && kwargs.state_events === true && reportsStates(job.fun);

@@ -28,6 +28,11 @@ export async function listJobs(send, fields) {
   }
 }
 
+/** Return a job with the whole target, if the server cut it and it is already known: the target of a job does not change. */
+export function withKnownTarget(job, known) {
+  return job.tgt_length && known?.tgt && !known.tgt_length ? { ...job, tgt: known.tgt, tgt_length: undefined } : job;
+}
+
 /** Return a job's arguments as {args, kwargs}: Salt's keywords come last, in an object with a mark. */
 function callOf(job) {
   const args = Array.isArray(job.arg) ? job.arg : [];

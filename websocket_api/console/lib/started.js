@@ -54,7 +54,7 @@ export class StartedJobs {
       this.#follows.get(jid)?.stop();
       this.#follows.delete(jid);
     };
-    const follow = this.connection.follow({ subscription: "job", jid, without_return: true }, (frame) => {
+    const follow = this.connection.follow({ subscription: "job", jid, without_return: true, short_targets: true }, (frame) => {
       if (frame.type === "ended") end();
       if (frame.type !== "job" || frame.job.state === "running" || !this.#follows.has(jid)) return;
       end();

@@ -2,6 +2,7 @@
 // One job with the parts of its minions, live, in groups of the same outcome.
 
 import { Store } from "../client/store.js";
+import { withKnownTarget } from "../lib/jobs.js";
 import { Groups } from "../lib/outcomes.js";
 
 const PARTIAL_MS = 500; // between two drawings of an incomplete snapshot: each takes time from the rest of it
@@ -14,6 +15,7 @@ export class JobStore extends Store {
   fault = null;
 
   #groups = new Groups();
+  #targetRequested = false;
   #waiting = new Map(); // id -> part that is not yet in its group
   // A message to itself comes at once, but after what waits, such as drawing; a timer would wait some milliseconds.
   #channel = new MessageChannel();
@@ -25,11 +27,12 @@ export class JobStore extends Store {
 
   constructor(connection, jid) {
     super();
+    this.connection = connection;
     this.#channel.port1.onmessage = () => {
       this.#group();
       this.#notify();
     };
-    this.follow = connection.follow({ subscription: "job", jid }, (frame) => this.apply(frame));
+    this.follow = connection.follow({ subscription: "job", jid, short_targets: true }, (frame) => this.apply(frame));
   }
 
   stop() {
@@ -40,20 +43,34 @@ export class JobStore extends Store {
 
   apply(frame) {
     if (frame.type === "job") {
-      this.job = frame.job;
+      this.job = withKnownTarget(frame.job, this.job);
       for (const [id, part] of Object.entries(frame.minions)) {
         this.parts.set(id, part);
         this.#waiting.set(id, part);
       }
+      if (this.job.tgt_length && !this.#targetRequested) this.#readTarget();
       if (!this.#isScheduled) this.#group();
     } else if (frame.type === "begin") {
-      [this.#isLive, this.#notified] = [false, -Infinity];
+      [this.#isLive, this.#notified, this.#targetRequested] = [false, -Infinity, false];
       return;
     } else if (frame.type === "live") {
       this.#isLive = true;
     } else if (frame.type === "ended") {
       this.fault = frame.error;
       this.#isLive = true;
+    }
+    this.#notify();
+  }
+
+  /** Read the whole target once, to run the job again: with each frame, a list of thousands would be most of its bytes. */
+  async #readTarget() {
+    this.#targetRequested = true;
+    const [minion] = this.parts.keys(); // one part keeps the answer small
+    try {
+      const whole = await this.connection.read("get_job", { jid: this.job.jid, ...(minion === undefined ? {} : { minion }) });
+      this.job = withKnownTarget(this.job, whole);
+    } catch (fault) {
+      this.fault = fault;
     }
     this.#notify();
   }

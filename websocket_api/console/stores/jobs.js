@@ -2,7 +2,7 @@
 // The newest jobs, live: a list first, then each new job from its announcement, and running jobs from their snapshots.
 
 import { Store } from "../client/store.js";
-import { isHelper, listJobs } from "../lib/jobs.js";
+import { isHelper, listJobs, withKnownTarget } from "../lib/jobs.js";
 
 const LISTED = 200; // jobs at first, and more by the button
 const FOUND_STORED = 200; // jobs of a search in the job cache
@@ -146,7 +146,7 @@ export class JobsStore extends Store {
   }
 
   #put(job) {
-    this.jobs.set(job.jid, job);
+    this.jobs.set(job.jid, withKnownTarget(job, this.jobs.get(job.jid))); // for searches in it
     if (this.jobs.size > KEPT) {
       const oldest = [...this.jobs.keys()].sort().slice(0, this.jobs.size - KEPT);
       for (const jid of oldest) this.jobs.delete(jid);
@@ -163,7 +163,7 @@ export class JobsStore extends Store {
   }
 
   #followJob(jid) {
-    const fields = { subscription: "job", jid, without_return: true };
+    const fields = { subscription: "job", jid, without_return: true, short_targets: true };
     const follow = this.connection.follow(fields, (frame) => {
       if (frame.type === "ended") {
         this.#follows.delete(jid);
@@ -198,7 +198,7 @@ export class JobsStore extends Store {
     const isSmall = (job) => job.kind === "job" && job.state !== "running" && !isHelper(job) && (parts += job.total) <= MAX_PARTS;
     const jid = jobs.filter(isSmall).slice(0, REMEMBERED).map((job) => job.jid);
     if (!jid.length) return;
-    const follow = this.connection.follow({ subscription: "job", jid, without_return: true }, (frame) => {
+    const follow = this.connection.follow({ subscription: "job", jid, without_return: true, short_targets: true }, (frame) => {
       if (frame.type === "job") this.#updateFleet(frame);
       else if (frame.type === "live") follow.stop();
     });

@@ -45,7 +45,7 @@ export class OrchestrationStore extends Store {
   #followJobs() {
     for (const { jid } of this.steps.list.slice(-FOLLOWED)) {
       if (jid === null || this.#follows.has(jid)) continue;
-      const follow = this.connection.follow({ subscription: "job", jid, without_return: true }, (frame) => {
+      const follow = this.connection.follow({ subscription: "job", jid, without_return: true, short_targets: true }, (frame) => {
         if (frame.type !== "job") return;
         this.jobs.set(jid, frame.job);
         if (frame.job.state !== "running") follow.stop();

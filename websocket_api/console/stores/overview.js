@@ -116,7 +116,7 @@ export class OverviewStore extends Store {
     this.#follow?.stop();
     if (!newest.length) this.highstates = found;
     if (!newest.length) return;
-    this.#follow = this.#connection.follow({ subscription: "job", jid: newest.map((job) => job.jid), without_return: true }, (frame) => {
+    this.#follow = this.#connection.follow({ subscription: "job", jid: newest.map((job) => job.jid), without_return: true, short_targets: true }, (frame) => {
       if (frame.type === "job") note(found, frame);
       else if (frame.type === "live" || frame.type === "ended") {
         this.highstates = found;

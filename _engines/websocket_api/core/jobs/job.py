@@ -16,6 +16,7 @@ from ..events.encoding import MARK_BYTES, TEXT_BYTES, footprint
 from ..events.tags import interned
 from ..timing import timestamp
 from .call import retcode_of, success_of
+from .short_targets import bytes_left_out
 
 SIGNALS = {"term": "saltutil.term_job", "kill": "saltutil.kill_job"}
 """Functions that stop a job, by the name of the signal."""
@@ -112,6 +113,8 @@ class Job:
     """Bytes of these for what was asked for."""
     call_size: int = 0
     """Bytes of what was asked for as JSON: every message about the job has it."""
+    call_size_cut: int = 0
+    """How many of these a short target leaves out, about."""
     revision: int = field(default=0, repr=False, compare=False)
     """A new number after each change, unique among all jobs; 0 for a job that is not in the registry."""
     end_reported: bool = False
@@ -248,6 +251,7 @@ class Job:
         memory = footprint(encoded)
         self.memory += memory - self.call_memory
         self.call_memory, self.call_size = memory, len(encoded)
+        self.call_size_cut = min(len(encoded), bytes_left_out(self.tgt))
 
     def set_part(self, minion: str, part: Part) -> None:
         """Set a minion's part without an update of ``ended``."""

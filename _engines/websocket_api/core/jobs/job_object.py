@@ -9,10 +9,6 @@ from typing import Any
 from ..weighed import Weighed
 from .job import ENDED, Job, Part, state_of
 
-MAX_LISTED_NAMES = 100
-MAX_LISTED_CHARACTERS = 2000
-"""Maximum of a target in a list of jobs: it has up to 1,000 jobs, and a target can name every minion of a fleet."""
-
 
 def job_object(
     job: Job,
@@ -73,15 +69,6 @@ def job_object(
             wanted = [name for name in seen if parts is True or name in parts]
         value["minions"] = part_objects({name: seen[name] for name in wanted})
     return value
-
-
-def with_short_target(view: dict[str, Any]) -> dict[str, Any]:
-    """Return a job object with only the beginning of its target, and ``tgt_length``, if the target is long."""
-    target = view["tgt"]
-    maximum = MAX_LISTED_CHARACTERS if isinstance(target, str) else MAX_LISTED_NAMES
-    if not isinstance(target, (str, list, tuple)) or len(target) <= maximum:
-        return view
-    return {**view, "tgt": target[:maximum], "tgt_length": len(target)}
 
 
 def part_objects(parts: dict[str, Part], *, without_return: bool = False) -> Weighed:

@@ -26,6 +26,7 @@ from ..jobs.job import Job, Part
 from ..jobs.job_object import job_object, part_objects
 from ..jobs.job_object_cache import CachedJobObject, JobObjectCache
 from ..jobs.registry import JobRegistry
+from ..jobs.short_targets import with_short_target
 from ..timing import Clock, Later
 from .kept_jobs import KeptJobs
 
@@ -125,7 +126,7 @@ class JobFeed(Feed[JobPart]):
         weight = 0
         for jid in {jid for jid, _ in found}:
             if (job := self._jobs.get(jid)) is not None:
-                weight += job.call_size + ITEM_BYTES
+                weight += subscription.weigh_call(job) + ITEM_BYTES
                 if jid in whole:
                     weight += ITEM_BYTES * len(job.parts) + (0 if subscription.without_return else job.size)
         for jid, minion in found:
@@ -238,10 +239,9 @@ class JobFeed(Feed[JobPart]):
             if self._jobs.get(jid) is not job:
                 return  # forgotten, or read again from the job cache, since the last chunk
             if viewed_at != self.revisions.newest:  # a viewer of some minions has each of them counted
-                view, viewed_at = self._view(job, seen, parts=False), self.revisions.newest
+                view = subscription.summary(self._view(job, seen, parts=False))
+                viewed_at = self.revisions.newest
             minions = subscription.objects({name: parts[name] for name in chunk if name in parts})
-            if subscription.without_return:
-                view.pop("return", None)
             yield frames.job(subscription.number, self.seq, view, minions)
 
     def _chunks(self, messages: Iterable[frames.Message], subscription: JobSubscription) -> Iterator[Chunk]:
@@ -269,7 +269,7 @@ class JobFeed(Feed[JobPart]):
         own = job.size if job.kind != "job" and not subscription.without_return else 0
         return (
             own
-            + job.call_size
+            + subscription.weigh_call(job)
             + sum(ITEM_BYTES + subscription.weigh(job.parts.get(name)) for name in message["minions"])
         )
 
@@ -335,6 +335,7 @@ class JobSubscription(SnapshotSubscription):
     :param jobs: None for all jobs, those that are known and those that start later
     :param masters: only jobs that these announced; empty for all
     :param without_return: leave out what the minions returned
+    :param short_targets: send the beginning of long targets only
     """
 
     def __init__(
@@ -348,11 +349,13 @@ class JobSubscription(SnapshotSubscription):
         only: Iterable[str] = (),
         masters: frozenset[str] = frozenset(),
         without_return: bool = False,
+        short_targets: bool = False,
     ) -> None:
         super().__init__(feed, connection, number, session, only)
         self._feed = feed
         self.masters = masters
         self.without_return = without_return
+        self.short_targets = short_targets
         self.jids = None if jobs is None else [job.jid for job in jobs]
         self._missing_after: int | None = None
         """The client misses the changes after this number, apart from the chunks being sent; None if it misses none."""
@@ -361,7 +364,9 @@ class JobSubscription(SnapshotSubscription):
     def shape(self) -> tuple[Any, ...]:
         """The kind of the snapshot and its filters."""
         jids = None if self.jids is None else sorted(self.jids)
-        return "job", jids, sorted(self.only), self.without_return, sorted(self.masters)
+        shape = "job", jids, sorted(self.only), self.without_return, sorted(self.masters)
+        # Positions that clients of earlier releases have, without this filter, stay valid over an update.
+        return (*shape, "short_targets") if self.short_targets else shape
 
     def resume(self, position: Mapping[str, Any]) -> bool:
         """Prepare to send only what changed after a position; return False if that is not known."""
@@ -431,6 +436,12 @@ class JobSubscription(SnapshotSubscription):
                 found = [name for name in found if name in one]
         return found
 
+    def summary(self, view: dict[str, Any]) -> dict[str, Any]:
+        """Return a job object without minions as this client gets it."""
+        if self.without_return:
+            view.pop("return", None)
+        return with_short_target(view) if self.short_targets else view
+
     def objects(self, parts: dict[str, Part]) -> dict[str, Any]:
         """Return parts of jobs as this client gets them."""
         return part_objects(parts, without_return=self.without_return)
@@ -441,10 +452,15 @@ class JobSubscription(SnapshotSubscription):
             return 0
         return len(part.message or "") + (0 if self.without_return else part.size)
 
+    def weigh_call(self, job: Job) -> int:
+        """Return the approximate bytes of what was asked for that this client gets."""
+        return job.call_size - (job.call_size_cut if self.short_targets else 0)
+
     @property
     def form(self) -> tuple[Any, ...]:
         """Subscriptions with the same form and viewer get the same bytes."""
-        return self.number, self.only, self.masters, self.without_return, self.connection.codec, self.connection.wrap
+        filters = self.only, self.masters, self.without_return, self.short_targets
+        return self.number, *filters, self.connection.codec, self.connection.wrap
 
     def stop(self) -> None:
         """Send nothing more."""

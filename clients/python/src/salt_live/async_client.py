@@ -65,10 +65,13 @@ class AsyncClient(LocalVerbs, EventVerbs):
         """
         return await live.minions(self._connection, connected=connected, grains=grains, master=master)
 
-    async def jobs(self, *, limit: int = 10_000, master: live.Masters = None) -> live.LiveMapping:
+    async def jobs(
+        self, *, limit: int = 10_000, master: live.Masters = None, short_targets: bool = False
+    ) -> live.LiveMapping:
         """Return a read-only mapping of jobs by job id, which changes as they do (``messages.JobSummary``).
 
         :param limit: how many of the newest are kept
         :param master: only those of this master, or of several, where there is more than one
+        :param short_targets: only the beginning of long targets; an engine that does not know this sends whole ones
         """
-        return await live.jobs(self._connection, limit, master)
+        return await live.jobs(self._connection, limit, master, short_targets=short_targets)

@@ -103,9 +103,12 @@ class BlockingLocalVerbs(BlockingBase):
         """Run a function on some minions at a time: see ``AsyncClient.cmd_batch``."""
         return self.iterate(self._async.cmd_batch(tgt, fun, arg, tgt_type, ret, kwarg, batch, **kwargs))
 
-    def follow(self, jid: str, *, timeout: float | None = None, without_return: bool = False) -> Iterator[Progress]:
+    def follow(
+        self, jid: str, *, timeout: float | None = None, without_return: bool = False, short_targets: bool = False
+    ) -> Iterator[Progress]:
         """Yield the progress of a job until it has ended: see ``AsyncClient.follow``."""
-        return self.iterate(self._async.follow(jid, timeout=timeout, without_return=without_return))
+        made = self._async.follow(jid, timeout=timeout, without_return=without_return, short_targets=short_targets)
+        return self.iterate(made)
 
     def batch(
         self,

@@ -51,6 +51,7 @@ class Client(BlockingLocalVerbs, BlockingEventVerbs):
         made = self._async.minions(connected=connected, grains=grains, master=master)
         return BlockingMapping(self, self.run(made))
 
-    def jobs(self, *, limit: int = 10_000, master: Masters = None) -> BlockingMapping:
+    def jobs(self, *, limit: int = 10_000, master: Masters = None, short_targets: bool = False) -> BlockingMapping:
         """Return a read-only mapping of jobs by job id, which changes as they do."""
-        return BlockingMapping(self, self.run(self._async.jobs(limit=limit, master=master)))
+        made = self._async.jobs(limit=limit, master=master, short_targets=short_targets)
+        return BlockingMapping(self, self.run(made))

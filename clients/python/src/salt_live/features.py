@@ -8,7 +8,7 @@ from typing import Any
 from salt_live.errors import ApiError, SaltLiveError
 from salt_live.version import __version__
 
-OPTIONAL = frozenset({"bundle"})
+OPTIONAL = frozenset({"bundle", "short_targets"})
 """Fields of ``subscribe`` that only save work: an engine that does not know them is asked without."""
 
 

@@ -87,9 +87,13 @@ async def minions(
     return await _opened(connection, TableStream(fields, lambda frame: dict(frame["minions"])))
 
 
-async def jobs(connection: Connection, limit: int, master: Masters = None) -> LiveMapping:
+async def jobs(
+    connection: Connection, limit: int, master: Masters = None, *, short_targets: bool = False
+) -> LiveMapping:
     """Return the mapping of jobs when its snapshot is complete."""
     fields = {"subscription": "job", "jid": "*", "without_return": True, **_only(master)}
+    if short_targets:  # engines of earlier releases do not know the field
+        fields["short_targets"] = True
     return await _opened(connection, TableStream(fields, lambda frame: {frame["jid"]: frame["job"]}, max_rows=limit))
 
 

@@ -122,7 +122,7 @@ class LocalVerbs(ClientBase):
         """
         del tgt, tgt_type, block, kwargs
         wanted = {minions} if isinstance(minions, str) else set(minions)
-        async for progress in self.follow(jid, timeout=timeout):
+        async for progress in self.follow(jid, timeout=timeout, short_targets=True):
             for minion, part in progress.minions.items():
                 if wanted and minion not in wanted:
                     continue
@@ -151,15 +151,19 @@ class LocalVerbs(ClientBase):
             yield item
 
     async def follow(
-        self, jid: str, *, timeout: float | None = None, without_return: bool = False
+        self, jid: str, *, timeout: float | None = None, without_return: bool = False, short_targets: bool = False
     ) -> AsyncGenerator[Progress, None]:
         """Yield the progress of a job until it has ended, also across lost connections.
 
         A slow reader gets fewer objects, each with all changes since the last one.
 
         :param timeout: seconds without news after which it stops; by default it never does
+        :param without_return: leave out what the minions returned
+        :param short_targets: only the beginning of a long target, which saves its bytes in each message; an engine that
+            does not know this sends the whole one
         """
-        async for progress in self._read(JobStream(jid, without_return=without_return), timeout):
+        stream = JobStream(jid, without_return=without_return, short_targets=short_targets)
+        async for progress in self._read(stream, timeout):
             yield progress
             if progress.ended:
                 return

@@ -201,8 +201,8 @@ JobFields = TypedDict(
         # The target as it was sent. Null if unknown, for jobs that run on the master, and if you may see only some of
         # the job's minions.
         "tgt": "str | list[Any] | None",
-        # Only in the result of `list_jobs`, if `tgt` was cut there because it is long: how many names the whole
-        # target has, or how many characters if it is text.
+        # Only if `tgt` was cut because it is long, in the result of `list_jobs` and in frames of a subscription with
+        # `short_targets`: how many names the whole target has, or how many characters if it is text.
         "tgt_length": "NotRequired[int]",
         # The type of the target, such as `glob`; null if unknown and for jobs that run on the master.
         "tgt_type": "str | None",
@@ -251,8 +251,8 @@ JobSummary = TypedDict(
         # The target as it was sent. Null if unknown, for jobs that run on the master, and if you may see only some of
         # the job's minions.
         "tgt": "str | list[Any] | None",
-        # Only in the result of `list_jobs`, if `tgt` was cut there because it is long: how many names the whole
-        # target has, or how many characters if it is text.
+        # Only if `tgt` was cut because it is long, in the result of `list_jobs` and in frames of a subscription with
+        # `short_targets`: how many names the whole target has, or how many characters if it is text.
         "tgt_length": "NotRequired[int]",
         # The type of the target, such as `glob`; null if unknown and for jobs that run on the master.
         "tgt_type": "str | None",
@@ -301,8 +301,8 @@ Job = TypedDict(
         # The target as it was sent. Null if unknown, for jobs that run on the master, and if you may see only some of
         # the job's minions.
         "tgt": "str | list[Any] | None",
-        # Only in the result of `list_jobs`, if `tgt` was cut there because it is long: how many names the whole
-        # target has, or how many characters if it is text.
+        # Only if `tgt` was cut because it is long, in the result of `list_jobs` and in frames of a subscription with
+        # `short_targets`: how many names the whole target has, or how many characters if it is text.
         "tgt_length": "NotRequired[int]",
         # The type of the target, such as `glob`; null if unknown and for jobs that run on the master.
         "tgt_type": "str | None",
@@ -1376,6 +1376,10 @@ class SubscribeRequest(TypedDict):
     overflow: NotRequired[Literal["close", "drop"]]
     # For `event` and `job`: whether to omit the returns of functions, which are the largest part of most streams.
     without_return: NotRequired[bool]
+    # For `job`: whether to cut long targets as `list_jobs` does: `tgt` has at most 100 names, or 2,000 characters,
+    # and `tgt_length` tells how many there are. Every frame about a job has its target, so a job on a list of
+    # thousands of minions takes far fewer bytes. `get_job` has the whole target.
+    short_targets: NotRequired[bool]
 
 
 class SubscribeResult(TypedDict):

@@ -44,8 +44,9 @@ class JobStream(_ChangeStream[Progress]):
     :param jid: the job's id
     """
 
-    def __init__(self, jid: str, *, without_return: bool = False) -> None:
-        super().__init__({"subscription": "job", "jid": jid, **({"without_return": True} if without_return else {})})
+    def __init__(self, jid: str, *, without_return: bool = False, short_targets: bool = False) -> None:
+        less = {"without_return": without_return, "short_targets": short_targets}
+        super().__init__({"subscription": "job", "jid": jid, **{name: True for name, wanted in less.items() if wanted}})
 
     def apply(self, frame: dict[str, Any], size: int) -> None:
         """Keep the newest state of the job and its minions."""

@@ -225,6 +225,7 @@ def test_another_snapshot_is_not_resumed() -> None:
         lambda: jobs(world, session),
         lambda: jobs(world, session, [jid(1)]),
         lambda: jobs(world, session, without_return=True),
+        lambda: jobs(world, session, short_targets=True),
         lambda: jobs(world, session, only=("web1",)),
     ]
     found = []
@@ -248,6 +249,7 @@ OTHERS: dict[str, Any] = {
     "masters": frozenset({"m1"}),
     "jobs": [Job(jid(1))],
     "without_return": True,
+    "short_targets": True,
 }
 """Another value of each filter."""
 

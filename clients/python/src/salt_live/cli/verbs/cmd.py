@@ -115,7 +115,7 @@ async def follow(context: Context, client: AsyncClient, jid: str, fun: str) -> i
     interrupts = Interrupts()
     with interrupts.caught():
         try:
-            async for news in interrupts.watch(client.follow(jid), tick):
+            async for news in interrupts.watch(client.follow(jid, short_targets=True), tick):
                 total, failed = news.job["total"], news.job["failed"]
                 for minion, part in news.minions.items():
                     known = parts.get(minion, {}).get("state")

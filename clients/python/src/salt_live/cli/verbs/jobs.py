@@ -36,7 +36,7 @@ async def run(context: Context) -> int:
 
 async def _watch(context: Context, client: Any, known: dict[str, dict[str, Any]]) -> int:
     """Write a line for each job that starts or ends."""
-    table = await client.jobs(master=context.options.master)
+    table = await client.jobs(master=context.options.master, short_targets=True)
     oldest = min(known, default="")
 
     async def changes() -> Any:
