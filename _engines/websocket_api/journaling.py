@@ -10,7 +10,8 @@ from typing import Any
 from .core.events.history import Restored
 from .core.journal.journal import JournalFile as Writer
 from .core.journal.restore import Continued, restore, start, take_over
-from .salt_master.journal_file import JournalError, JournalFile, journal_path
+from .salt_master.journal_database import JournalError
+from .salt_master.journal_file import JournalFile, journal_path
 from .settings import History
 from .wiring import Parts
 

@@ -1,9 +1,4 @@
-"""The file of the journal: SQLite, for one process at a time, for the master's user only. A thread writes it.
-
-A row holds the entries of one write, because a row for each event costs several times as much. Without a flush to the
-disk at each write (``synchronous=normal``) a power failure may lose the last writes; the numbers of these are not used
-again either, because the time of the last write tells how many there may have been.
-"""
+"""The file of the journal, for one process at a time and for the master's user only. A thread writes it."""
 
 from __future__ import annotations
 
@@ -13,80 +8,22 @@ import logging
 import os
 import queue
 import sqlite3
-import stat
 import threading
 import time
 import urllib.parse
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from .file_systems import network_type
+from .journal_database import Batch, JournalDatabase, JournalError, Kept
 
 log = logging.getLogger(__name__)
 
-FORMAT = 1
-"""The version of the file's format, in SQLite's ``user_version``."""
 FOLDER = "websocket_api_journal"
 """The folder below the master's ``cachedir``."""
 RETRY_SECONDS = 0.05  # between two attempts to get the lock
-WAL_BYTES = 16 * 1024 * 1024  # that the log of SQLite keeps on disk while nothing is in it
-
-TABLES = """
-    CREATE TABLE state (epoch TEXT NOT NULL, seq INTEGER NOT NULL, time REAL NOT NULL, clean INTEGER NOT NULL);
-    CREATE TABLE chunks (last INTEGER PRIMARY KEY, time REAL NOT NULL, written REAL NOT NULL, crc INTEGER NOT NULL,
-        entries BLOB NOT NULL);
-    CREATE TABLE jobs (jid TEXT PRIMARY KEY, last INTEGER NOT NULL, record BLOB NOT NULL) WITHOUT ROWID;
-"""
-INSERT = "INSERT INTO chunks VALUES (?, ?, ?, ?, ?)"
-
-
-class JournalError(Exception):
-    """The journal cannot be used; the message says why."""
-
-
-class Batch(Protocol):
-    """One write (core/journal/journal.py)."""
-
-    @property
-    def seq(self) -> int:
-        """The newest number."""
-        ...
-
-    @property
-    def oldest(self) -> int:
-        """The oldest number to keep."""
-        ...
-
-    @property
-    def time(self) -> float:
-        """Seconds since the epoch."""
-        ...
-
-    @property
-    def jobs(self) -> Sequence[tuple[str, int, bytes]]:
-        """Jid, newest number and record of jobs."""
-        ...
-
-    @property
-    def tidy(self) -> bool:
-        """Whether to delete what is old."""
-        ...
-
-    @property
-    def forgotten(self) -> Sequence[str]:
-        """Jids of jobs to delete."""
-        ...
-
-    @property
-    def clean(self) -> bool:
-        """Whether it is the last write of this process."""
-        ...
-
-    def chunks(self) -> Iterable[tuple[int, float, float, int, bytes]]:
-        """Return newest number, its time, time of the write, checksum and entries of each row."""
-        ...
 
 
 @dataclass
@@ -95,20 +32,6 @@ class Write:
 
     done: bool = False
     failure: str | None = None
-
-
-@dataclass(frozen=True)
-class Kept:
-    """The content of a file."""
-
-    epoch: str
-    seq: int
-    time: float
-    clean: bool
-    chunks: list[tuple[int, bytes]] = field(default_factory=list)
-    """Checksum and entries."""
-    jobs: list[tuple[int, bytes]] = field(default_factory=list)
-    """Newest number and record."""
 
 
 def journal_path(opts: Mapping[str, Any]) -> Path:
@@ -121,15 +44,15 @@ class JournalFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.size = 0
+        self._database = JournalDatabase(path)
         self._lock: int | None = None
-        self._made: os.stat_result | None = None
-        """The file as it was opened."""
-        self._connection: sqlite3.Connection | None = None
         self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
 
-    # Before the engine serves
+    @property
+    def size(self) -> int:
+        """Bytes on disk."""
+        return self._database.size
 
     def open(self, *, wait: float, since: float) -> Kept | None:
         """Open the file, and return what an earlier process kept; None if there is nothing that can be used.
@@ -149,7 +72,7 @@ class JournalFile:
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._acquire(wait)
             try:
-                return self._load(since)
+                return self._database.load(since)
             except (sqlite3.DatabaseError, TypeError) as error:  # the second one: a number is text
                 self._refuse_busy(error)
                 self._drop(str(error))
@@ -176,11 +99,7 @@ class JournalFile:
         :raises JournalError: it cannot be written
         """
         try:
-            connection = self._connection or self._connect()
-            connection.executescript(f"BEGIN; {TABLES} PRAGMA user_version={FORMAT};")
-            connection.execute("INSERT INTO state VALUES (?, 0, ?, 0)", (epoch, now))
-            connection.execute("COMMIT")
-            self._begin_writing(connection)
+            self._database.create(epoch, now)
         except (OSError, sqlite3.Error) as error:
             self.close()
             raise JournalError(_text(error)) from None
@@ -190,14 +109,12 @@ class JournalFile:
         with contextlib.suppress(OSError, JournalError):
             if self.path.exists():
                 self._acquire(0)
-                self._remove_files()
+                self._database.remove()
                 log.info("removed the journal %s: history.store is memory", self.path)
         self.close()
 
-    # While the engine serves
-
     def write(self, batch: Batch) -> Write:
-        """Write a batch in the thread; return what tells when it has ended, and how."""
+        """Begin to write a batch in the thread; return the write, which tells when it has ended, and how."""
         write = Write()
 
         def work() -> None:
@@ -217,19 +134,15 @@ class JournalFile:
         The file is closed after a clean batch. After a failure it is deleted: it does not have the numbers that are
         given from now on.
         """
-        if self._connection is None:
-            return "the file is closed"
         reason = None
         try:
-            self._write(self._connection, batch)
-            if batch.tidy:
-                self._check_place()
+            self._database.write(batch)
         except JournalError as error:
-            reason = str(error)  # what is at the path is not this process's
+            reason = str(error)  # nothing is deleted: what is at the path is not this process's
         except (OSError, sqlite3.Error) as error:
             reason = _text(error)
             try:
-                self._remove_files()
+                self._database.remove()
             except OSError as fault:
                 reason = f"{reason}; {self.path} cannot be deleted ({_text(fault)})"
         if batch.clean or reason is not None:
@@ -244,10 +157,8 @@ class JournalFile:
             self._thread = None
         self._release()
 
-    # Below
-
     def _release(self) -> None:
-        self._close_connection()
+        self._database.close()
         lock, self._lock = self._lock, None
         if lock is not None:
             os.close(lock)
@@ -271,102 +182,9 @@ class JournalFile:
                     raise JournalError(f"another engine uses {self.path}") from None
             time.sleep(RETRY_SECONDS)
 
-    def _connect(self) -> sqlite3.Connection:
-        # SQLite gives its other files the mode of this one.
-        made = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        try:
-            self._made = os.fstat(made)
-            if stat.S_IMODE(self._made.st_mode) != 0o600:
-                os.fchmod(made, 0o600)
-        finally:
-            os.close(made)
-        connection = sqlite3.connect(self.path, timeout=0, isolation_level=None, check_same_thread=False)
-        self._connection = connection
-        # Without shared memory: no other process reads it.
-        connection.execute("PRAGMA locking_mode=EXCLUSIVE")
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute(f"PRAGMA journal_size_limit={WAL_BYTES}")
-        connection.execute("PRAGMA synchronous=FULL")
-        return connection
-
-    def _load(self, since: float) -> Kept | None:
-        """Return what the file has; None if it is new."""
-        connection = self._connect()
-        version = connection.execute("PRAGMA user_version").fetchone()[0]
-        if version == 0 and not connection.execute("SELECT 1 FROM sqlite_master").fetchone():
-            return None
-        if version != FORMAT:
-            raise sqlite3.DatabaseError(f"it has the format {version} instead of {FORMAT}")
-        state = connection.execute("SELECT epoch, seq, time, clean FROM state").fetchall()
-        if len(state) != 1:
-            raise sqlite3.DatabaseError("it has no position")
-        epoch, seq, written, clean = state[0]
-        last, time_of_last = connection.execute("SELECT max(last), max(written) FROM chunks").fetchone()
-        kept = Kept(
-            epoch,
-            max(seq, last or 0),
-            max(written, time_of_last or 0.0),
-            bool(clean),
-            connection.execute("SELECT crc, entries FROM chunks WHERE time >= ? ORDER BY last", (since,)).fetchall(),
-            connection.execute("SELECT last, record FROM jobs").fetchall(),
-        )
-        # From now on the end of this process may come at any time.
-        connection.execute("UPDATE state SET clean = 0")
-        self._begin_writing(connection)
-        return kept
-
-    def _begin_writing(self, connection: sqlite3.Connection) -> None:
-        connection.execute("PRAGMA synchronous=NORMAL")
-        self._measure()
-
-    def _write(self, connection: sqlite3.Connection, batch: Batch) -> None:
-        rows = list(batch.chunks())
-        if len(rows) == 1 and not (batch.jobs or batch.tidy or batch.clean):
-            connection.execute(INSERT, rows[0])  # most writes: one statement, which is a transaction of its own
-            return
-        connection.execute("BEGIN")
-        connection.executemany(INSERT, rows)
-        connection.executemany("INSERT OR REPLACE INTO jobs VALUES (?, ?, ?)", batch.jobs)
-        connection.executemany("DELETE FROM jobs WHERE jid = ?", [(jid,) for jid in batch.forgotten])
-        if batch.tidy:
-            connection.execute("DELETE FROM chunks WHERE last < ?", (batch.oldest,))
-        connection.execute("UPDATE state SET seq = ?, time = ?, clean = ?", (batch.seq, batch.time, int(batch.clean)))
-        connection.execute("COMMIT")
-        if batch.tidy:
-            self._measure()
-
-    def _check_place(self) -> None:
-        """Notice that somebody deleted the master's caches: SQLite would write on into nothing.
-
-        :raises JournalError: another file, or none, is at the path
-        """
-        with contextlib.suppress(OSError):
-            if self._made is not None and os.path.samestat(os.lstat(self.path), self._made):
-                return
-        raise JournalError(f"{self.path} was deleted or replaced")
-
-    def _measure(self) -> None:
-        self.size = sum(os.stat(path).st_size for path in self._files if path.exists())
-
-    @property
-    def _files(self) -> list[Path]:
-        return [Path(f"{self.path}{ending}") for ending in ("", "-wal", "-journal", "-shm")]
-
     def _drop(self, reason: str) -> None:
         log.warning("the journal %s is dropped: %s; events are numbered from 1 again", self.path, reason)
-        self._remove_files()
-
-    def _remove_files(self) -> None:
-        self._close_connection()
-        for path in self._files:
-            path.unlink(missing_ok=True)
-        self.size = 0
-
-    def _close_connection(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            with contextlib.suppress(sqlite3.Error):
-                connection.close()
+        self._database.remove()
 
     def _refuse_busy(self, error: Exception) -> None:
         if "locked" in str(error):

@@ -19,7 +19,8 @@ from websocket_api.core.events.event import Event, make
 from websocket_api.core.events.history import Gap
 from websocket_api.core.journal.journal import Batch
 from websocket_api.journaling import Opened, open_journal
-from websocket_api.salt_master.journal_file import FORMAT, JournalError, JournalFile, journal_path
+from websocket_api.salt_master.journal_database import FORMAT, JournalError
+from websocket_api.salt_master.journal_file import JournalFile, journal_path
 from websocket_api.settings import History
 
 from tests.support.waiting import until

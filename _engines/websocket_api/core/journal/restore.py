@@ -24,7 +24,7 @@ MAX_NUMBER = 2**52
 
 
 class Kept(Protocol):
-    """The content of a journal file (salt_master/journal_file.py)."""
+    """The content of a journal file (salt_master/journal_database.py)."""
 
     @property
     def epoch(self) -> str:
