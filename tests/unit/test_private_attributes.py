@@ -71,12 +71,16 @@ TABLE = (
         ("protocols.http.head", "protocols.http_server"),
         "the number of header lines has no bound",
     ),
-    Private(PROTOCOL, "_abort", ("protocols.websocket.transport",), "protocol errors close without a code"),
-    Private(PROTOCOL, "_fragmented_message_buffer", ("protocols.websocket.transport",), "fragments have no bound"),
-    Private(PROTOCOL, "_handle_message", ("protocols.websocket.transport",), "frames are not checked"),
-    Private(PROTOCOL, "_read_bytes", ("protocols.websocket.transport",), "unfinished messages do not count as memory"),
-    Private(PROTOCOL, "_wire_bytes_in", ("protocols.websocket.transport",), "a client can hold the event loop"),
-    Private(PROTOCOL, "_receive_frame", ("protocols.websocket.transport",), "frames are not bounded"),
+    Private(PROTOCOL, "_abort", ("protocols.websocket.tornado_protocol",), "protocol errors close without a code"),
+    Private(
+        PROTOCOL, "_fragmented_message_buffer", ("protocols.websocket.tornado_protocol",), "fragments have no bound"
+    ),
+    Private(PROTOCOL, "_handle_message", ("protocols.websocket.tornado_protocol",), "frames are not checked"),
+    Private(
+        PROTOCOL, "_read_bytes", ("protocols.websocket.tornado_protocol",), "unfinished messages do not count as memory"
+    ),
+    Private(PROTOCOL, "_wire_bytes_in", ("protocols.websocket.tornado_protocol",), "a client can hold the event loop"),
+    Private(PROTOCOL, "_receive_frame", ("protocols.websocket.tornado_protocol",), "frames are not bounded"),
     Private(
         "salt.runner:RunnerClient",
         "_reformat_low",

@@ -15,7 +15,7 @@ import pytest
 
 pytest.importorskip("tornado")
 
-from websocket_api.protocols.websocket import transport as framing
+from websocket_api.protocols.websocket import tornado_protocol
 
 from tests.support.handshakes import UPGRADE_LINES as UPGRADE
 from tests.unit.core.support import JID
@@ -305,7 +305,7 @@ GATED: dict[str, Client] = {
 @pytest.fixture(autouse=True)
 def counting(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Count without the garbage collector, and ignore what pytest and the modules hold."""
-    monkeypatch.setattr(framing, "DISCARD_SECONDS", 0.05)
+    monkeypatch.setattr(tornado_protocol, "DISCARD_SECONDS", 0.05)
     with counted():
         yield
 

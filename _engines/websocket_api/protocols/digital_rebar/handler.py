@@ -15,8 +15,8 @@ from ...core.delivery.connection import Connection
 from ...errors import TOKEN_ENDED, TOO_MANY, ApiError
 from ...operations.session import log_in, log_in_with_token, revoke_temporary
 from ..connections import Connections
+from ..websocket.framing import text_frames
 from ..websocket.handler import SocketHandler
-from ..websocket.transport import text_frames
 from .clients import RebarClients
 from .subscription import RebarSubscription
 

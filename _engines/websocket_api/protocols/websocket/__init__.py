@@ -1,1 +1,1 @@
-"""Websockets: frames and transport, the base handler, and the native protocol."""
+"""Websockets: frames, reading and writing them, the base handler, and the native protocol."""

@@ -19,7 +19,9 @@ from ...fair_share import Share
 from ...operations.audit import audit
 from ..connections import Connections
 from ..http.base import BaseHandler
-from .transport import Protocol, StreamTransport, binary_frame, forget_error, text_frame
+from .framing import binary_frame, text_frame
+from .tornado_protocol import Protocol
+from .transport import StreamTransport, forget_error
 
 VERSION = "13"  # of the protocol (RFC 6455 section 4.1)
 NO_HEADERS = HTTPHeaders()

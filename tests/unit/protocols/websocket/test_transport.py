@@ -8,7 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 from tornado.iostream import IOStream
-from websocket_api.protocols.websocket.transport import Protocol, StreamTransport
+from websocket_api.protocols.websocket.tornado_protocol import Protocol
+from websocket_api.protocols.websocket.transport import StreamTransport
 
 from tests.support.waiting import LOOP_SECONDS, until
 
