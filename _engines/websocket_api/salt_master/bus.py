@@ -1,71 +1,28 @@
-"""The master's event bus: read events in order, report losses, and fire events."""
+"""The master's event bus: read events in order, and report losses. bus_writer.py fires events."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import logging
-import os
 import socket
 import time
 from collections.abc import Callable
-from datetime import datetime, timezone
 from typing import Any
 
-import msgpack  # type: ignore[import-untyped]
-import salt.transport.frame
-import salt.utils.event
-
 from ..bus_line import Line
-from ..errors import ApiError
+from .bus_address import bus_address
 from .bus_socket import BusSocket, connect
 from .bus_stream import InvalidStreamError, MaxDelay, Stream
-from .salt_compat import SALT_LINE
+from .bus_writer import BusWriter
+from .event_body import decode
 
 log = logging.getLogger(__name__)
 
-TAG_END = b"\n\n"
 #: Seconds between attempts to reach a missing publisher: first and maximum.
 BACKOFF_SECONDS = (0.05, 1.0)
-#: Seconds that a write to the bus may take.
-FIRE_SECONDS = 5.0
-#: Salt's msgpack extension for dates.
-_DATE = 78
 
 OnEvent = Callable[[str, dict[str, Any]], None]
-
-
-def decode(body: bytes) -> tuple[str, dict[str, Any]]:
-    """Return tag and data of ``tag + "\\n\\n" + msgpack(dict)`` (salt/utils/event.py, ``unpack``).
-
-    Values that the sender marked as bytes stay bytes. Invalid UTF-8 in strings becomes lone surrogates, which the
-    encoders replace.
-
-    :raises ValueError: the body is not an event
-    """
-    tag, separator, packed = body.partition(TAG_END)
-    if not separator:
-        raise ValueError("no tag")
-    try:
-        data = msgpack.unpackb(
-            packed,
-            raw=False,
-            unicode_errors="surrogateescape",
-            strict_map_key=False,
-            ext_hook=_extension,
-            timestamp=1,
-        )
-    except Exception as error:  # noqa: BLE001 - msgpack raises a dozen kinds, and a sender can provoke each
-        raise ValueError(f"{type(error).__name__}: {error}") from None
-    if not isinstance(data, dict):
-        raise ValueError(f"the data is a {type(data).__name__}")
-    return tag.decode("utf-8", "replace"), data
-
-
-def _extension(code: int, data: bytes) -> Any:
-    if code == _DATE:
-        return datetime.strptime(data.decode(), "%Y%m%dT%H:%M:%S.%f").isoformat()  # noqa: DTZ007 - Salt sends no zone
-    return data
 
 
 class Bus:
@@ -77,10 +34,7 @@ class Bus:
         self.connected = False
         #: The number of events since the start that could not be decoded.
         self.undecodable = 0
-        # All events are fired on one connection, so that they arrive in the order of the calls.
-        self._firing = asyncio.Lock()
-        self._writer: asyncio.StreamWriter | None = None
-        self._reader: asyncio.StreamReader | None = None
+        self._writer = BusWriter(opts)
         self._given: Line | None = None
         """The connection of the process before this one, to be read next."""
         self._line: BusSocket | None = None
@@ -255,64 +209,16 @@ class Bus:
         :raises ValueError: the tag has a line end that would end it early
         :raises ApiError: ``master_unavailable`` if the bus does not accept the event
         """
-        if TAG_END.decode() in tag or tag.endswith("\n"):
-            raise ValueError("a tag must not contain an empty line or end with a line end")
-        stamp = datetime.now(timezone.utc)
-        if SALT_LINE < 3008:
-            stamp = stamp.replace(tzinfo=None)  # 3007 writes UTC without a zone
-        event: bytes = salt.utils.event.SaltEvent.pack(
-            tag, {**data, "_stamp": stamp.isoformat()}, max_size=self._opts.get("max_event_size")
-        )
-        # Salt's own framing, because patch releases differ, and silently drop frames of another form.
-        frame: bytes = salt.transport.frame.frame_msg_ipc(event, raw_body=True)
-        async with self._firing:
-            try:
-                await asyncio.wait_for(self._write(frame), FIRE_SECONDS)
-            except (OSError, asyncio.TimeoutError) as error:
-                self._drop_writer()
-                log.warning("cannot fire on the master's event bus: %s", error or type(error).__name__)
-                raise ApiError(
-                    "master_unavailable", "the master's event bus does not accept the event; try again later"
-                ) from None
-            except asyncio.CancelledError:
-                self._drop_writer()  # half a frame may be written, so the next one needs a new connection
-                raise
-
-    async def _write(self, frame: bytes) -> None:
-        if self._writer is None or self._writer.is_closing() or self._reader is None or self._reader.at_eof():
-            self._drop_writer()
-            self._reader, self._writer = await self._open()
-            # Without a buffer drain() waits until the kernel has the frame, which is what Salt itself does.
-            self._writer.transport.set_write_buffer_limits(0)
-        self._writer.write(frame)
-        await self._writer.drain()
-
-    def _drop_writer(self) -> None:
-        if self._writer is not None:
-            self._writer.close()
-        self._reader = self._writer = None
+        await self._writer.fire(tag, data)
 
     def close(self) -> None:
         """Close the connection for firing. The reader ends with its task."""
-        self._drop_writer()
+        self._writer.close()
         self.close_second()
 
     async def _connect(self) -> socket.socket:
         """Return a connection on which events are read."""
-        if self._opts.get("ipc_mode") == "tcp":
-            host, port = self._tcp_address("pub")
-            return await connect(socket.AF_INET6 if ":" in host else socket.AF_INET, (host, port))
-        return await connect(socket.AF_UNIX, self._path("pub"))
-
-    async def _open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        """Return a connection on which events are fired."""
-        if self._opts.get("ipc_mode") == "tcp":
-            return await asyncio.open_connection(*self._tcp_address("pull"))
-        return await asyncio.open_unix_connection(self._path("pull"))
-
-    def _tcp_address(self, side: str) -> tuple[str, int]:
-        host = "::1" if SALT_LINE >= 3008 and self._opts.get("ipv6") else "127.0.0.1"
-        return host, int(self._opts[f"tcp_master_{side}_port"])
-
-    def _path(self, side: str) -> str:
-        return os.path.join(self._opts["sock_dir"], f"master_event_{side}.ipc")
+        address = bus_address(self._opts, "pub")
+        if isinstance(address, str):
+            return await connect(socket.AF_UNIX, address)
+        return await connect(socket.AF_INET6 if ":" in address[0] else socket.AF_INET, address)

@@ -15,7 +15,8 @@ pytest.importorskip("salt")
 
 import msgpack
 from websocket_api.errors import ApiError
-from websocket_api.salt_master.bus import Bus, decode
+from websocket_api.salt_master.bus import Bus
+from websocket_api.salt_master.event_body import decode
 
 from tests.support.buses import framed
 from tests.support.waiting import until
@@ -287,7 +288,8 @@ async def test_firing_without_a_master_is_an_error_and_works_again_with_one(
     await reader.bus.fire("b", {})
     await until(lambda: len(publisher.fired) == 1)
     await publisher.stop()
-    await until(lambda: reader.bus._reader is not None and reader.bus._reader.at_eof())
+    writer = reader.bus._writer
+    await until(lambda: writer._reader is not None and writer._reader.at_eof())
     with pytest.raises(ApiError):
         await reader.bus.fire("c", {})
     await publisher.start()
