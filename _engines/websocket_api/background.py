@@ -14,7 +14,7 @@ from .core.jobs.job import Job
 from .core.subscriptions.hub import SINGLE_SECONDS
 from .errors import ApiError
 from .heap import trim
-from .operations.jobs import apply_cancels, from_store, read_missed
+from .operations.stored_jobs import apply_cancels, from_store, read_missed
 from .wiring import Parts
 
 log = logging.getLogger(__name__)

@@ -12,8 +12,8 @@ from ..core.subscriptions.job_watcher import JobWatcher
 from ..errors import ApiError
 from .audit import audit
 from .batch_items import with_progress
-from .jobs import from_store
 from .services import Commands, JobCache
+from .stored_jobs import from_store
 
 
 class MarkedJobs(JobCache, Protocol):

@@ -17,7 +17,7 @@ import salt.loader
 import salt.utils.job
 from websocket_api.core.jobs.job import Job
 from websocket_api.jids import made_at
-from websocket_api.operations.jobs import from_store
+from websocket_api.operations.stored_jobs import from_store
 from websocket_api.salt_master import job_cache
 from websocket_api.salt_master.job_cache import JobCache
 from websocket_api.salt_master.pool import Pool

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from websocket_api.operations.jobs import apply_cancels, from_store
+from websocket_api.operations.stored_jobs import apply_cancels, from_store
 
 from tests.unit.core.support import JID
 

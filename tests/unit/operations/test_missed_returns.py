@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from websocket_api.operations.jobs import read_missed
+from websocket_api.operations.stored_jobs import read_missed
 
 from tests.unit.operations.engine import Engine
 
