@@ -114,7 +114,7 @@ class BackgroundTasks:
                 with contextlib.suppress(RuntimeError):  # the loop has ended
                     loop.call_soon_threadsafe(go_on)
 
-        log_.start(following.deliver, share.begin, on_fault, following.note_end, go_on)
+        log_.start(following.deliver, share.writer.begin, on_fault, following.note_end, go_on)
 
     async def _trim_heap(self) -> None:
         await asyncio.to_thread(trim)
@@ -129,7 +129,7 @@ class BackgroundTasks:
         if share is None or following is None or log_ is None:
             return
         following.stop()
-        share.flush()
+        share.writer.flush()
         await log_.stop(LAST_SECONDS)
 
     def begin_shutdown(self) -> None:

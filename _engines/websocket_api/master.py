@@ -13,7 +13,7 @@ from .bus_line import Line
 from .core.access.loop_time import LoopTime
 from .core.access.sessions import SaltAuth
 from .core.batches.reader import Store
-from .core.sharing.share import Log
+from .core.sharing.log_writer import Log
 from .fair_share import FairShare, RecentUsers
 from .operations.batch_jobs import MarkedJobs
 from .operations.services import About, Commands, MasterFunctions

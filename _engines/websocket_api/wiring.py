@@ -180,7 +180,7 @@ def build(
     notes = following = None
     if share is not None:
         notes = Notes(master.about.id, job_registry, minion_registry, monotonic, share.touch)
-        share.on_flush(notes.take)
+        share.writer.on_flush(notes.take)
         following = Following(share, hub, notes, monotonic)
     revisions = Revisions(run)
     job_feed = JobFeed(

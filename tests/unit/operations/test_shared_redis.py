@@ -42,7 +42,7 @@ async def engines(server: RedisServer) -> AsyncIterator[dict[str, Engine]]:
         share, following = engine.parts.share, engine.parts.following
         assert share is not None
         assert following is not None
-        log.start(following.deliver, share.begin, lambda fault: None)
+        log.start(following.deliver, share.writer.begin, lambda fault: None)
     await until(lambda: all(engine.services.masters() for engine in found.values()), SECONDS)
     yield found
     for engine in found.values():

@@ -131,7 +131,7 @@ async def test_two_engines_with_one_id_lose_nothing_without_a_gap() -> None:
     twin = Engine(master_id="m1", log=masters.logs["m1"], epoch="twin")
     for number, engine in enumerate((masters["m1"], twin, masters["m1"], twin)):
         if engine is twin and number == 1:
-            twin.parts.share.begin("epoch-m1", 1)  # type: ignore[union-attr]
+            twin.parts.share.writer.begin("epoch-m1", 1)  # type: ignore[union-attr]
         engine.world.fire(f"t/{number}")
         engine.time.pass_(1)
         await masters.read("m2", "m1")

@@ -75,7 +75,7 @@ class Masters:
         share = self[name].parts.share
         assert share is not None
         chunks = self.logs[name].chunks
-        share.begin(*((chunks[-1][0], chunks[-1][2]) if chunks else (None, 0)))
+        share.writer.begin(*((chunks[-1][0], chunks[-1][2]) if chunks else (None, 0)))
 
     def start(self, name: str) -> None:
         """Let an engine read its bus."""

@@ -1,24 +1,17 @@
-"""The positions of all masters that share a log, and what is written to it of the own one."""
+"""The positions of all masters that share a log, and where the stream of a client that resumes continues."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from itertools import islice
-from typing import Any, Protocol
+from collections.abc import Mapping
+from typing import Any
 
 from ..events.history import HISTORY, RESTART, History
 from ..subscriptions.after import After, Resume, Skip, Vector
 from ..subscriptions.filters import EventFilter
 from ..timing import Later
+from .log_writer import CHUNK_EVENTS, Log, LogWriter
 from .origin import Origin, Position
-from .records import Chunk, encode_line
 
-FLUSH_SECONDS = 0.02
-"""Between two chunks: longer costs latency, shorter costs CPU (docs/decisions.md)."""
-FLUSH_EVENTS = 2000
-"""Entries that one flush looks at, so that the event loop goes on: after a start there may be a whole history."""
-CHUNK_EVENTS = 500
-"""Entries of a chunk at most, so that a reader takes other turns in between."""
 SETTLED_READS = 4
 """Reads to the end of the log, a second apart, after which a position that it does not have will not come: another
 engine may be behind with what it writes."""
@@ -28,18 +21,6 @@ events."""
 
 IN_HISTORY = "in the history"
 """Instead of a reason: a gap in the history reports it, between the events before and after it."""
-
-
-class Log(Protocol):
-    """The common log of all masters (salt_master/event_log_redis.py)."""
-
-    def put(self, chunk: Chunk) -> None:
-        """Write a chunk of the own master soon, without waiting."""
-        ...
-
-    def is_gone(self, master: str) -> bool:
-        """Return whether a master is no longer read: its engine has not run for a long time."""
-        ...
 
 
 class Share:
@@ -64,15 +45,8 @@ class Share:
         """The other masters, and the own one's epochs before this start."""
         self._history = history
         self._log = log
-        self._later = later
-        self._written = history.seq
-        """The newest number of the own master that was put into the log."""
-        self._place = history.seq
-        """The newest number of the history that was looked at."""
-        self._armed = False
-        self._take_notes: Callable[[], bytes] = bytes
-        self._begun = False
-        """Whether it is known what the log has of the own master."""
+        self.writer = LogWriter(history, log, later)
+        """Writes the own master's events."""
         self._reads = 0 if log is not None else 1
         """How often the log was read to its end."""
         self._restart_place: int | None = None
@@ -84,60 +58,9 @@ class Share:
             has_begun = not history.is_own_whole_after(0) or any(one.origin is None for one in history.after(0))
             mine.is_starting = mine.is_backlog and not has_begun and self._restart_place is None
 
-    def begin(self, epoch: str | None, last: int) -> None:
-        """Write what the log lacks, from now on.
-
-        An empty chunk comes first: by it the others know that this master has started, and their clients a position.
-
-        :param epoch: of the last chunk of the own master in the log; None if it has none
-        :param last: the last number of that chunk
-        """
-        history = self._history
-        known = epoch == history.epoch and last <= history.seq
-        self._written = self._place = last if known else max(0, history.oldest - 1)
-        self._begun = True
-        if self._log is not None:
-            self._log.put(Chunk(history.epoch, self._written, self._written, b""))
-        self.flush()
-
-    def on_flush(self, take_notes: Callable[[], bytes]) -> None:
-        """Write what ``take_notes()`` returns with the next chunk."""
-        self._take_notes = take_notes
-
     def touch(self) -> None:
-        """Note that the history has a new entry, or that there are notes: they are written soon."""
-        if not self._armed and self._later is not None:
-            self._armed = True
-            self._later(FLUSH_SECONDS, self.flush)
-
-    def flush(self) -> None:
-        """Put what is new of the own master into the log."""
-        self._armed = False
-        if not self._begun:
-            return
-        history, lines, last = self._history, list[bytes](), self._written
-        if history.oldest > self._place + 1:
-            # Dropped before it was written: readers notice that numbers are missing.
-            self._written = last = self._place = history.oldest - 1
-        for entry in islice(history.after(self._place), FLUSH_EVENTS):
-            self._place = entry.seq
-            if entry.origin is not None:
-                continue
-            lines.append(encode_line(entry))
-            last = entry.seq
-            if len(lines) >= CHUNK_EVENTS:
-                self._put(lines, last)
-                lines = []
-        notes = self._take_notes()
-        if lines or notes:
-            self._put(lines, last, notes)
-        if self._place < history.seq:
-            self.touch()
-
-    def _put(self, lines: list[bytes], last: int, notes: bytes = b"") -> None:
-        if self._log is not None:
-            self._log.put(Chunk(self._history.epoch, self._written, last, b"\n".join(lines), notes))
-        self._written = last
+        """Note that the history has a new entry of the own master: it is written soon."""
+        self.writer.touch()
 
     def origin(self, master: str) -> Origin | None:
         """Return a master whose stream is read; None for one too many."""
