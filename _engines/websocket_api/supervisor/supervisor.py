@@ -12,12 +12,13 @@ import signal
 import socket
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
+from .child import Child
 from .control import Control, Request
 from .restart import MAX_WAIT_SECONDS, RestartPolicy
 from .serving import Listeners, Serving
+from .signals import SIGNALS, Signals
 from .system import die_with, own_files, signal_name
 
 log = logging.getLogger(__name__)
@@ -28,41 +29,8 @@ RELOAD_SECONDS = 90.0  # until the next process must serve: it may wait 45 for i
 TAKE_SECONDS = 30.0  # the same from when the running process has stopped accepting connections
 RETIRE_SECONDS = 90.0  # until a process that was replaced must have ended: requests in flight get 60
 MAX_RETIRING = 3  # such processes at once: with one more the oldest answers its requests with an error, and ends
-MESSAGE_BYTES = 65_536  # maximum of a message from the serving process
-MAX_SOCKETS = 64  # listening sockets: one per address that the name in `address` has
-SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD)
 SLOW = "the new process did not serve in time and was killed: it hangs, or the running one does"
 CHANGED = "the supervisor of websocket_api has changed on disk: restart the master to use it"
-
-
-@dataclass
-class Child:
-    """A serving process."""
-
-    pid: int
-    channel: socket.socket
-    started: float
-    """Seconds, monotonic."""
-    ready: bool = False
-    """Whether it has ever served."""
-    connected: bool = True
-    """Whether its side of the channel is open."""
-    details: dict[str, Any] = field(default_factory=dict)
-    """What it reported when it began to serve."""
-    options: str = ""
-    """The engine's options as JSON, as far as it has sent them."""
-    hands_over: bool = False
-    """Whether it accepts no more connections, because the next one takes over."""
-    cause: str | None = None
-    """Why it cannot replace another one."""
-    needs_restart: bool = False
-    """Whether only a restart of the master can replace that one by its release."""
-    kill_at: float | None = None
-    """When it is killed, if it has not ended or begun to serve."""
-
-    def send(self, number: signal.Signals) -> None:
-        """Send it a signal. It was not reaped yet, so its number is no other process's."""
-        os.kill(self.pid, number)
 
 
 class Supervisor:
@@ -89,19 +57,14 @@ class Supervisor:
         self._master = os.getppid()
         self._own_files = own_files()
         self._changed_logged = False
-        self._wake, self._woken = socket.socketpair()
-        for one in (self._wake, self._woken):
-            one.setblocking(False)
-        self._handlers: dict[int, Any] = {}
+        self._signals = Signals()
 
     def run(self) -> Serving | None:
         """Run until the master stops this process or is gone.
 
         :return: in each serving process, its connection to the supervisor; in the supervisor None, at its end
         """
-        for number in SIGNALS:
-            self._handlers[number] = signal.signal(number, self._on_signal)
-        signal.set_wakeup_fd(self._woken.fileno(), warn_on_full_buffer=False)
+        self._signals.install(self._on_signal)
         gc.disable()  # a collection would copy pages that are shared with the master
         while not self._stopping:
             serving = None
@@ -113,8 +76,7 @@ class Supervisor:
                 return serving
             self._wait()
         self._stop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            self._handlers[number] = signal.SIG_IGN  # one more must not interrupt the end of this process
+        self._signals.ignore_stopping()
         self._control.close(remove=True)
         self._restore()
         return None
@@ -176,17 +138,13 @@ class Supervisor:
 
     def _restore(self) -> None:
         """Undo what this process changed for itself."""
-        signal.set_wakeup_fd(-1)
-        for number, handler in self._handlers.items():
-            signal.signal(number, signal.SIG_DFL if handler is None else handler)
-        self._wake.close()
-        self._woken.close()
+        self._signals.restore()
         gc.enable()
 
     def _wait(self, seconds: float = MASTER_SECONDS) -> None:
         """Wait for a signal, a message, a request or the time of the next start; handle all but requests."""
         poll = select.poll()
-        poll.register(self._wake, select.POLLIN)
+        poll.register(self._signals.wake, select.POLLIN)
         if self._control.listener is not None and not self._stopping:
             poll.register(self._control.listener, select.POLLIN)
         for child in self._children():
@@ -195,9 +153,7 @@ class Supervisor:
         if self._child is None:
             seconds = min(seconds, max(0.0, self._start_at - time.monotonic()))
         poll.poll(seconds * 1000)
-        with contextlib.suppress(BlockingIOError):
-            while self._wake.recv(4096):
-                pass
+        self._signals.drain()
         for child in self._children():
             self._receive(child)
             self._reap(child)
@@ -209,12 +165,8 @@ class Supervisor:
     def _receive(self, child: Child) -> None:
         """Read what a serving process reports."""
         with contextlib.suppress(OSError):
-            while child.connected:
-                body, files, _, _ = socket.recv_fds(child.channel, MESSAGE_BYTES, MAX_SOCKETS)
-                if not body:
-                    child.connected = False
-                    return
-                message = json.loads(body)
+            while (received := child.receive()) is not None:
+                message, files = received
                 if message["state"] == "failed":
                     child.cause, child.needs_restart = message["cause"], message.get("restart", False)
                     continue
