@@ -18,7 +18,7 @@ from typing import Any
 from tornado.netutil import bind_sockets
 
 from . import event_loop, hand_over, release, wiring
-from .background import BackgroundTasks
+from .background.tasks import BackgroundTasks
 from .connect import connect
 from .errors import CannotRun, NeedsRestart
 from .gc_tuning import GcTuning

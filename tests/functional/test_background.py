@@ -10,8 +10,8 @@ import pytest
 
 pytest.importorskip("salt")  # not asked for anything here, but the engine's parts are put together with it
 
-from websocket_api import background
-from websocket_api.background import BackgroundTasks
+from websocket_api.background import bus_reader, sharing, tasks
+from websocket_api.background.tasks import BackgroundTasks
 from websocket_api.core.health import Health
 from websocket_api.settings import Settings
 
@@ -90,7 +90,7 @@ class Engine:
 @pytest.fixture
 async def engine(monkeypatch: pytest.MonkeyPatch) -> Any:
     for name in ("TICK_SECONDS", "BUS_SECONDS", "MINIONS_SECONDS"):
-        monkeypatch.setattr(background, name, 0.001)
+        monkeypatch.setattr(tasks, name, 0.001)
     made = Engine()
     work = BackgroundTasks(made.parts, list)
     work.start()
@@ -104,7 +104,7 @@ async def test_the_bus_is_held_until_the_log_is_read(
     is_behind: bool, end: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """But not after a reload, and not while the log cannot be read. The new epoch begins first."""
-    monkeypatch.setattr(background, "HOLD_SECONDS", 0.01 if end == "it takes too long" else 600.0)
+    monkeypatch.setattr(sharing, "HOLD_SECONDS", 0.01 if end == "it takes too long" else 600.0)
     engine = Engine()
     held: list[bool] = []
     started: list[str] = []
@@ -113,7 +113,7 @@ async def test_the_bus_is_held_until_the_log_is_read(
     bus = engine.parts.master.bus
     bus.hold, bus.release = lambda: held.append(True), lambda: released.append(started.pop())
     engine.parts.master.event_log = SimpleNamespace(start=lambda *args: calls.extend(args), stop=engine._wait)
-    engine.parts.share = SimpleNamespace(is_behind=is_behind, begin=None, flush=lambda: None)
+    engine.parts.share = SimpleNamespace(is_behind=is_behind, writer=SimpleNamespace(begin=None, flush=lambda: None))
     engine.parts.following = SimpleNamespace(
         deliver=None, note_end=None, stop=lambda: None, start=lambda: started.append(end)
     )
@@ -150,18 +150,18 @@ async def test_a_bus_lost_right_after_the_start_is_reported(
 ) -> None:
     """Only the first connection may wait until the publisher has started."""
     for name in ("TICK_SECONDS", "BUS_SECONDS"):
-        monkeypatch.setattr(background, name, 0.001)
+        monkeypatch.setattr(tasks, name, 0.001)
     engine = Engine()
     engine.parts.master.bus.connected = False
     work = BackgroundTasks(engine.parts, list)
     work.start()
 
     def told() -> bool:
-        return any(one.levelname == "CRITICAL" for one in caplog.records if one.name == background.__name__)
+        return any(one.levelname == "CRITICAL" for one in caplog.records if one.name == bus_reader.__name__)
 
     await until(lambda: engine.bus_reads == 2 and engine.expired > 3)
     assert not told()
-    engine.world.time.now += background.AWAY_SECONDS
+    engine.world.time.now += bus_reader.AWAY_SECONDS
     await until(told)
     await work.stop()
 
@@ -171,7 +171,7 @@ async def test_a_bus_lost_while_the_engine_stops_is_not_reported(
 ) -> None:
     """The master stops its publisher together with its engines: that is no reason for an alarm."""
     for name in ("TICK_SECONDS", "BUS_SECONDS"):
-        monkeypatch.setattr(background, name, 0.001)
+        monkeypatch.setattr(tasks, name, 0.001)
     engine = Engine()
     work = BackgroundTasks(engine.parts, list)
     work.start()
@@ -179,7 +179,7 @@ async def test_a_bus_lost_while_the_engine_stops_is_not_reported(
     work.begin_shutdown()
     engine.parts.master.bus.connected = False
     for _ in range(3):
-        engine.world.time.now += 2 * background.AWAY_SECONDS
+        engine.world.time.now += 2 * bus_reader.AWAY_SECONDS
         seen = engine.expired
         await until(lambda seen=seen: engine.expired > seen + 3)  # type: ignore[misc]
     await work.stop()
@@ -223,7 +223,7 @@ async def test_a_job_that_was_canceled_before_the_start_is_shown_as_canceled() -
 async def test_the_job_cache_is_read_after_a_loss_of_the_bus(monkeypatch: pytest.MonkeyPatch) -> None:
     """Twice, because the master may store late what came meanwhile."""
     for name in ("TICK_SECONDS", "BUS_SECONDS"):
-        monkeypatch.setattr(background, name, 0.001)
+        monkeypatch.setattr(tasks, name, 0.001)
     running, read = "20261123120000000000", list[str]()
     made = Engine()
 
@@ -241,7 +241,7 @@ async def test_the_job_cache_is_read_after_a_loss_of_the_bus(monkeypatch: pytest
     try:
         await until(lambda: made.bus_reads == 2 and made.expired > 3)
         assert read == ["recent"], "only that of the start"
-        for seconds in background.MISSED_SECONDS:
+        for seconds in bus_reader.MISSED_SECONDS:
             made.world.time.now += seconds
             await until(lambda: read[-2:] == [running, "recent"])
             assert read.pop(-2) == running
@@ -256,19 +256,19 @@ async def test_a_full_disk_is_logged_once_and_degrades_the_engine(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Until it works again, which is logged too."""
-    monkeypatch.setattr(background, "DISK_SECONDS", 0.001)
+    monkeypatch.setattr(tasks, "DISK_SECONDS", 0.001)
     engine = Engine()
-    tasks, health = BackgroundTasks(engine.parts, list), engine.parts.services.health
+    work, health = BackgroundTasks(engine.parts, list), engine.parts.services.health
     engine.disk_fault = "the disk of the master's caches is full"
-    tasks.start()
+    work.start()
     try:
         await until(lambda: health.report()["status"] == "degraded")
         assert health.report()["parts"]["disk"]["fault"] == engine.disk_fault
         engine.disk_fault = None
         await until(lambda: health.report()["status"] == "ok")
     finally:
-        tasks.begin_shutdown()
-        await tasks.stop()
+        work.begin_shutdown()
+        await work.stop()
     lines = [(record.levelname, record.message) for record in caplog.records if "the disk of" in record.message]
     assert [level for level, _ in lines] == ["ERROR", "WARNING"]
     assert lines[0][1].startswith("the disk of the master's caches is full: logins, jobs and batches may fail")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from websocket_api.background import BackgroundTasks
+from websocket_api.background.tasks import BackgroundTasks
 from websocket_api.core.timing import timestamp
 
 from tests.unit.operations.engine import Engine

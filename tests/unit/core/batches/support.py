@@ -337,7 +337,7 @@ class Masters:
             ticking.cancel()
 
     async def stop(self, master: Master) -> None:
-        """Stop an engine gracefully, as background.py does."""
+        """Stop an engine gracefully, as background/tasks.py does."""
         ticking = self.all.pop(master)
         if ticking is not None:
             ticking.cancel()

@@ -1,0 +1,1 @@
+"""What the engine does without a request: read the bus, and keep sessions, minions and jobs up to date."""
