@@ -6,10 +6,12 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from ..events.event import Event
-from ..events.tags import BELOW, MINIONS_MARK, RESOURCES, Kind, interned
+from ..events.tags import BELOW, RESOURCES, Kind, interned
+from .liveness import Liveness
 from .minion import Minion, Resource
 from .presence import Presence
 from .syndics import Syndics
+from .table import MinionTable
 
 _KEY_STATES = {
     "accept": "accepted",
@@ -50,11 +52,9 @@ class MinionRegistry:
         self._syndics = syndics
         self.presence = Presence(clock, presence_seconds)
         """Filled only in a cluster: without one, the single master's list says it all."""
-        self._minions: dict[str, Minion] = {}
-        self._managed: dict[str, list[str]] = {}
-        """The resources of each minion that has some."""
-        self._listeners: list[Callable[[str], None]] = []
-        self._target_listeners: list[Callable[[], None]] = []
+        self._table = MinionTable()
+        self._minions = self._table.minions
+        self._liveness = Liveness(self._table, self.presence, syndics, clock)
         self.stale: set[str] = set()
         """Minions whose grains may have changed since they were read."""
         self.keys_stale = False
@@ -62,11 +62,11 @@ class MinionRegistry:
 
     def on_change(self, call: Callable[[str], None]) -> None:
         """Call ``call(id)`` after each change that clients can see."""
-        self._listeners.append(call)
+        self._table.on_change(call)
 
     def on_target_change(self, call: Callable[[], None]) -> None:
         """Call ``call()`` after keys or the known minions changed: a target may match others now."""
-        self._target_listeners.append(call)
+        self._table.on_target_change(call)
 
     def all(self) -> dict[str, Minion]:
         """Return the minions by id."""
@@ -129,26 +129,27 @@ class MinionRegistry:
             self._drop_below(self._syndics, self._syndics.surplus(self._clock()))
         for name in set(self._minions) - set(keys) - set(self.below) - set(resources):
             if not self._minions[name].elsewhere:
-                self._remove(name)
+                self._table.remove(name)
         for name, minion in self._minions.items():
             if minion.key is not None and name not in keys:
                 minion.key = None  # it stays as a minion below
-                self._change(name)
+                self._table.change(name)
         for name, state in keys.items():
             minion = self._own(name)
             if minion.key != state:
                 minion.key = state
-                self._change(name)
+                self._table.change(name)
             if self._syndics is not None and minion.syndic is not None and self.is_direct(name):
                 self._drop_below(self._syndics, [name])
-        self._managed = {}
+        managed: dict[str, list[str]] = {}
         for name, resource in resources.items():
-            self._managed.setdefault(resource.minion, []).append(name)
+            managed.setdefault(resource.minion, []).append(name)
+        self._liveness.set_resources(managed)
         for name in {*resources, *(name for name, minion in self._minions.items() if minion.resource)}:
             minion = self._own(name)
             if minion.resource != resources.get(name):
                 minion.resource = resources.get(name)
-                self._change(name)
+                self._table.change(name)
         self.keys_stale = False
 
     def restore(
@@ -206,15 +207,15 @@ class MinionRegistry:
             return
         self._minions[name] = made = Minion(name, None, connected, seen, master=master, elsewhere=True)
         if known is None:
-            self._change(name)
+            self._table.change(name)
         elif (known.connected, known.master) != (made.connected, made.master):
-            self._notify(name)
+            self._table.notify(name)
 
     def remove_elsewhere(self, name: str, master: str) -> None:
         """Forget a minion that another master has no more."""
         known = self._minions.get(name)
         if known is not None and known.elsewhere and known.master == master:
-            self._remove(name)
+            self._table.remove(name)
 
     def _own(self, name: str) -> Minion:
         """Return a minion of this master, which is new or was known from another one."""
@@ -230,7 +231,7 @@ class MinionRegistry:
             minion = self._minions.get(name)
             if minion is not None and minion.grains != value:
                 minion.grains = value
-                self._notify(name)
+                self._table.notify(name)
         self.stale -= set(grains)
 
     def apply(self, event: Event, data: Mapping[str, Any]) -> None:
@@ -244,29 +245,37 @@ class MinionRegistry:
         if topic.kind is Kind.KEY:
             self._key(data)
         elif topic.kind is Kind.PRESENCE and topic.believed:
-            self._apply_presence(topic.action, data, event.master)
+            known = self._liveness.apply_presence(topic.action, data, event.master)
+            self._note_unknown(known)
         elif topic.kind is Kind.REFRESH and topic.minion:
             self.stale.add(topic.minion)
             if topic.action == RESOURCES:
                 self._refresh_resources(topic.minion)
-        elif topic.minion and self._is_sign_of_life(event, data):
+        elif topic.minion and self._liveness.is_sign_of_life(event, data):
             if self._syndics is not None and data.get("cmd") == "_return":
                 self._syndics.note_return(topic.minion)
             if topic.kind is Kind.MINION and topic.action == "start":
                 self.stale.add(topic.minion)
             if event.master is not None:
                 self.presence.add(topic.minion, event.master)
-            self._alive(topic.minion, always_notify=topic.kind is Kind.MINION)
+            self._note_unknown(self._liveness.mark_alive(topic.minion, always_notify=topic.kind is Kind.MINION))
 
     def _apply_shared(self, event: Event, data: Mapping[str, Any]) -> None:
         """Apply an event of a master with keys of its own: it tells only that a minion known here is connected."""
         topic = event.topic
         if topic.kind is Kind.PRESENCE and topic.believed:
-            self._apply_presence(topic.action, data, event.master, shared=True)
-        elif topic.minion in self._minions and event.master and self._is_sign_of_life(event, data):
+            self._liveness.apply_presence(topic.action, data, event.master, shared=True)
+        elif topic.minion in self._minions and event.master and self._liveness.is_sign_of_life(event, data):
             if not self._minions[topic.minion].elsewhere:  # else its master tells
                 self.presence.add(topic.minion, event.master)
-            self._alive(topic.minion, always_notify=False)
+            self._liveness.mark_alive(topic.minion, always_notify=False)
+
+    def _note_unknown(self, known: bool) -> None:
+        """Have the keys read again after a sign of life of a minion that is not known.
+
+        With masters below it is probably a minion of theirs. Events about keys tell of new minions here.
+        """
+        self.keys_stale = self.keys_stale or not (known or self._syndics is not None)
 
     def seen(self, name: str) -> float | None:
         """Return when a minion last gave a sign of life; None if it never did, or is unknown."""
@@ -274,38 +283,8 @@ class MinionRegistry:
         return None if minion is None else minion.seen
 
     def absent(self, minions: list[str]) -> None:
-        """Mark minions that did not return as disconnected.
-
-        A resource that did not return proves nothing while its minion is connected: some functions do not reach it.
-        It is disconnected with its minion.
-        """
-        for name in minions:
-            self.presence.forget(name)
-            minion = self._minions.get(name)
-            manager = self._minions.get(minion.resource.minion) if minion is not None and minion.resource else None
-            if manager is not None and manager.connected:
-                continue
-            if minion is not None and minion.connected is not False:
-                minion.connected = False
-                self._notify(name)
-                self._mark_resources(name, connected=False)
-
-    def _mark_resources(self, manager: str, connected: bool | None) -> None:
-        """Mark the resources of a minion as disconnected, or, if None, these again as unknown until they return."""
-        for name in self._managed.get(manager, ()):
-            resource = self._minions.get(name)
-            if resource is not None and (resource.connected is False) is (connected is None):
-                resource.connected = connected
-                self._notify(name)
-
-    def _is_sign_of_life(self, event: Event, data: Mapping[str, Any]) -> bool:
-        if data.get("id") != event.topic.minion:
-            return False
-        # The master checked the id in these envelopes against the minion's key; a tag alone proves nothing.
-        if data.get("cmd") in ("_return", MINIONS_MARK):
-            return True
-        # A return that a syndic passed on has no envelope: it counts for minions below only.
-        return event.topic.action == "ret" and "cmd" not in data and event.topic.minion in self.below
+        """Mark minions that did not return as disconnected, and their resources."""
+        self._liveness.absent(minions)
 
     def _refresh_resources(self, minion: str) -> None:
         """Have the resources of a minion read again, with their grains."""
@@ -329,7 +308,7 @@ class MinionRegistry:
             minion = self._own(name)
             if minion.syndic != syndic:
                 minion.syndic = syndic
-                self._change(name)
+                self._table.change(name)
         self._drop_below(syndics, syndics.surplus(self._clock()))
 
     def _drop_below(self, syndics: Syndics, names: Iterable[str]) -> None:
@@ -338,55 +317,9 @@ class MinionRegistry:
             minion = self._minions[name]
             minion.syndic = None
             if minion.key is None and minion.resource is None:
-                self._remove(name)
+                self._table.remove(name)
             else:
-                self._change(name)
-
-    def _alive(self, name: str, *, always_notify: bool) -> None:
-        minion = self._minions.get(name)
-        if minion is None:
-            # With masters below it is probably a minion of theirs. Events about keys tell of new minions here.
-            self.keys_stale = self.keys_stale or self._syndics is None
-            return
-        minion.seen = self._clock()
-        was = minion.connected
-        if was is not True or always_notify:
-            minion.connected = True
-            self._notify(name)
-        if was is False:
-            self._mark_resources(name, connected=None)
-
-    def _apply_presence(
-        self, action: str, data: Mapping[str, Any], master: str | None, *, shared: bool = False
-    ) -> None:
-        """Apply a list of a master's connected minions, or what changed in it.
-
-        :param master: the master in a cluster; None without a cluster
-        :param shared: whether the master has keys of its own: its other minions are unknown here
-        """
-        if action == "present":
-            present = set(_names(data, "present"))
-            lost = self._lost(present)
-            if master is not None:
-                self.presence.list(master, present & self._minions.keys())
-        else:
-            present, lost = set(_names(data, "new")), _names(data, "lost")
-            if master is not None:
-                self.presence.change(master, present & self._minions.keys(), lost)
-        for name in present & self._minions.keys() if shared else present:
-            self._alive(name, always_notify=False)
-        self.absent([name for name in lost if not self.presence.has(name)])
-
-    def _lost(self, present: set[str]) -> list[str]:
-        """Return the minions that a list of all connected minions does not name.
-
-        Syndics pass on the lists of masters below, under the same tag.
-        """
-        own = all((known := self._minions.get(name)) is not None and known.key for name in present)
-        if self._syndics is not None and not own:
-            return []
-        away = [name for name, minion in self._minions.items() if minion.connected and name not in present]
-        return [name for name in away if self._minions[name].key is not None]
+                self._table.change(name)
 
     def _key(self, data: Mapping[str, Any]) -> None:
         name, act = data.get("id"), data.get("act")
@@ -397,21 +330,3 @@ class MinionRegistry:
             return  # a master below accepted it
         if known is None or not isinstance(act, str) or _KEY_STATES.get(act) != known.key:
             self.keys_stale = True
-
-    def _remove(self, name: str) -> None:
-        if self._minions.pop(name, None) is not None:
-            self._change(name)
-
-    def _change(self, name: str) -> None:
-        self._notify(name)
-        for call in self._target_listeners:
-            call()
-
-    def _notify(self, name: str) -> None:
-        for call in self._listeners:
-            call(name)
-
-
-def _names(data: Mapping[str, Any], field: str) -> list[str]:
-    value = data.get(field)
-    return [str(item) for item in value] if isinstance(value, (list, tuple)) else []
