@@ -17,11 +17,13 @@ from typing import Any
 
 from tornado.netutil import bind_sockets
 
-from . import event_loop, hand_over, release, wiring
+from . import event_loop, release, wiring
 from .background.tasks import BackgroundTasks
 from .connect import connect
 from .errors import CannotRun, NeedsRestart
 from .gc_tuning import GcTuning
+from .hand_over import state as hand_over
+from .hand_over.channel import Channel, HandOverError, Refused
 from .journaling import open_journal
 from .operations.dispatcher import Dispatcher
 from .protocols import http_server
@@ -86,7 +88,7 @@ class Server:
         self._stop = asyncio.Event()
         self._hurry = asyncio.Event()
         """Set by a signal: requests that would go on over a reload are canceled."""
-        self._successor: hand_over.Channel | None = None
+        self._successor: Channel | None = None
         """The process that takes over, once it is ready for that."""
         self._offered = hand_over.Offered(0, {})
         """What it has already."""
@@ -166,12 +168,12 @@ class Server:
         """Return the state of the process that this one replaces; None at another start, or if that process died."""
         if self._serving.last is None:
             return None
-        channel = hand_over.Channel(self._serving.last)
+        channel = Channel(self._serving.last)
         try:
             return await asyncio.to_thread(hand_over.take, channel)
-        except hand_over.Refused as error:
+        except Refused as error:
             raise NeedsRestart(str(error)) from None
-        except hand_over.HandOverError as error:
+        except HandOverError as error:
             log.warning("websocket_api starts without the state of the last process: %s", error)
             return None
         finally:
@@ -188,14 +190,14 @@ class Server:
             if stream is None:
                 loop.remove_reader(channel)  # the supervisor is gone
             else:
-                self._offering = loop.create_task(self._offer(hand_over.Channel(stream), parts))
+                self._offering = loop.create_task(self._offer(Channel(stream), parts))
 
         loop.add_reader(channel, on_message)
 
-    async def _offer(self, channel: hand_over.Channel, parts: wiring.Parts) -> None:
+    async def _offer(self, channel: Channel, parts: wiring.Parts) -> None:
         try:
             self._offered = await hand_over.offer(channel, parts)
-        except hand_over.HandOverError as error:
+        except HandOverError as error:
             log.info("websocket_api is not replaced: %s", error)
             parts.master.bus.close_second()
             channel.close()
@@ -203,13 +205,13 @@ class Server:
         self._successor = channel
         self._stop.set()
 
-    async def _give(self, channel: hand_over.Channel, parts: wiring.Parts, background: BackgroundTasks) -> None:
+    async def _give(self, channel: Channel, parts: wiring.Parts, background: BackgroundTasks) -> None:
         """Stop reading the bus and driving batches, and pass both on."""
         line = await parts.master.bus.detach()
         await background.stop()
         try:
             await hand_over.give(channel, parts, self._offered, line)
-        except hand_over.HandOverError as error:
+        except HandOverError as error:
             log.warning("websocket_api could not pass on its state: %s", error)
         channel.close()
 

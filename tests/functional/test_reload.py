@@ -172,7 +172,7 @@ async def _refused(engine: Engine, package: Path) -> None:
         assert str(master) in error
         assert fault in error
     master.write_text(settings)
-    passing = package / "hand_over.py"
+    passing = package / "hand_over" / "channel.py"
     whole_code = passing.read_text()
     passing.write_text(whole_code.replace("\nFORMAT = ", "\nFORMAT = 1"))
     answer = await reload(engine)

@@ -14,11 +14,12 @@ from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from websocket_api import hand_over, wiring
+from websocket_api import wiring
 from websocket_api.core.access.loop_time import LoopTime
 from websocket_api.core.journal.journal import Batch
 from websocket_api.errors import ApiError
 from websocket_api.fair_share import RecentUsers
+from websocket_api.hand_over import state as hand_over
 from websocket_api.journaling import Opened, open_journal
 from websocket_api.master import Master
 from websocket_api.operations.dispatcher import Dispatcher

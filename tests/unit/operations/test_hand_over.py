@@ -7,11 +7,12 @@ import socket
 from typing import Any
 
 import pytest
-from websocket_api import hand_over
 from websocket_api.core.events.encoding import encode
 from websocket_api.core.minions import answers
 from websocket_api.errors import ApiError
-from websocket_api.hand_over import Channel, HandOverError, Received, Refused
+from websocket_api.hand_over import state as hand_over
+from websocket_api.hand_over.channel import FORMAT, HELLO, Channel, HandOverError, Refused
+from websocket_api.hand_over.state import Received
 
 from tests.unit.operations.engine import MINIONS, Engine, Talker
 from tests.unit.operations.engine import Refused as RefusedReply
@@ -265,7 +266,7 @@ async def test_a_release_with_another_format_is_refused(monkeypatch: pytest.Monk
     """The last process serves on, and the next one says that the master must be restarted."""
     one = Engine(**USERS)
     last, next_ = channels()
-    next_.send(hand_over.HELLO, b"%d" % (hand_over.FORMAT + 1))
+    next_.send(HELLO, b"%d" % (FORMAT + 1))
     with pytest.raises(Refused):
         await hand_over.offer(last, one.parts)
     with pytest.raises(Refused, match="restart the master"):
