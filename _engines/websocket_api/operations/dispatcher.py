@@ -1,38 +1,26 @@
-"""Runs requests of all protocols: checks them, runs their operations, sends the replies and keeps the accounts.
-
-Accounts are what a request occupies while it runs and what it leaves behind: requests in flight of the caller and of
-the user, the session that it holds, counters for ``/metrics``, and a line of the audit log.
-"""
+"""Receives the requests of all protocols: checks them, runs each in a task, and sends the replies."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from collections.abc import Coroutine
 from typing import Any, NamedTuple, TypeVar
 
-from ..core.access.memory import REQUESTS, message_bytes
-from ..core.access.session import Session
+from ..core.access.memory import message_bytes
 from ..core.delivery import frames
 from ..core.delivery.caller import GONE, Caller
 from ..core.delivery.chunked_encoding import is_small
 from ..core.delivery.codecs import Prepared, too_large
 from ..core.delivery.connection import Connection
 from ..errors import ApiError, forget_frames
-from ..fair_share import Share, on_behalf_of
-from ..tracing import trace_context
-from .audit import audit
-from .call import OPERATIONS, Call, Operation
+from .call import OPERATIONS, Call
 from .message_cache import MessageCache
+from .run_request import STOPPING, run_request
 from .running import PASSED_ON, Running
 from .services import Services
 
-log = logging.getLogger(__name__)
-
 SYNONYMS = {"method": "fun", "pattern": "tgt", "pattern_type": "tgt_type", "args": "arg", "kwargs": "kwarg"}
 """Field names of the first documents on the left, Salt's on the right; operations know Salt's only."""
-STOPPING = "the engine is stopping: connect again"
 
 T = TypeVar("T")
 
@@ -153,14 +141,14 @@ class Dispatcher:
 
     async def _answer(self, call: Call) -> Any:
         """Run an admitted request, and return its result."""
-        result = _plain(await self._run(call))
+        result = _plain(await run_request(call))
         call.replied()
         return result
 
     async def _reply(self, call: Call, connection: Connection, request_id: int | str | None) -> None:
         """Run an admitted request, and send its result or its error."""
         try:
-            reply = await self._run(call, lambda result: self._encode(call, connection, request_id, result))
+            reply = await run_request(call, lambda result: self._encode(call, connection, request_id, result))
         except ApiError as error:
             forget_frames(error)
             reply = connection.frame(frames.error(request_id, error))
@@ -172,77 +160,6 @@ class Dispatcher:
             if connection.open:
                 connection.outbox.put(reply)
             call.replied()
-
-    async def _run(self, call: Call, finish: Callable[[Any], Awaitable[Any]] | None = None) -> Any:
-        """Run an admitted request and settle its accounts.
-
-        :param finish: makes of the operation's result what is returned; without it, that is returned
-        :raises ApiError: for the sender of the request
-        """
-        counters = self._services.hub.counters
-        counters.requests[call.message["type"]] += 1
-        try:
-            result = await self._traced(call)
-            return result if finish is None else await finish(result)
-        except ApiError as error:
-            counters.errors[error.code] += 1
-            if not _has_started(call):
-                raise
-            forget_frames(error)
-            raise call.effect.complete(error) from None
-        except asyncio.CancelledError:
-            # Only the engine's end cancels. The client learns what it has started, or that it may try again.
-            raise _stopping(call) from None
-        finally:
-            call.caller.commands -= 1
-
-    async def _traced(self, call: Call) -> Any:
-        """Perform the request in a span of its own, if Salt traces."""
-        tracing, name = self._services.tracing, call.message["type"]
-        if not tracing.enabled:
-            return await self._perform(call)
-        parent = trace_context(call.message.get("traceparent")) or call.caller.trace
-        with tracing.span(f"websocket_api.{name}", parent, **{"websocket_api.operation": name}) as span:
-            try:
-                return await self._perform(call)
-            except ApiError as error:
-                span.set_attribute("error.type", error.code)
-                raise
-            finally:
-                if "jid" in call.audit_fields:
-                    span.set_attribute("salt.jid", call.audit_fields["jid"])
-
-    async def _perform(self, call: Call) -> Any:
-        """Authenticate the request and run its operation on behalf of the user, with an audit line."""
-        known, outcome = OPERATIONS[call.message["type"]], "internal"
-        try:
-            if known.public:
-                result = await self._charged(known, call, Share.unauthenticated(call.caller.address))
-            else:
-                session = call.current = await call.authenticate()
-                session.holdings.check_limit("commands", self._services.settings.limits.commands_per_user)
-                with _occupying(session, call.memory):
-                    result = await self._charged(known, call, session.share)
-            outcome = "ok"
-            return result
-        except ApiError as error:
-            outcome = error.code
-            raise
-        except asyncio.CancelledError:
-            outcome = "master_unavailable"  # as the sender is answered
-            raise
-        except Exception:
-            # The sender learns that the fault is the engine's, and nothing of the inside; the log has the traceback.
-            log.exception("the operation %s failed", known.name)
-            raise ApiError("internal", "a fault of this server; its log says more") from None
-        finally:
-            if known.audited:
-                audit(call.current, call.caller.address, known.name, outcome, call.audit_fields)
-
-    async def _charged(self, known: Operation, call: Call, share: Share) -> Any:
-        """Run an operation on behalf of a user."""
-        with on_behalf_of(share):
-            return await self._services.loop_time.charged(share, known.handler(call))
 
     async def _encode(self, call: Call, connection: Connection, request_id: int | str | None, result: Any) -> bytes:
         """Return the reply that carries a result.
@@ -259,33 +176,6 @@ class Dispatcher:
         if len(reply) > max_bytes:
             raise too_large()
         return reply
-
-
-@contextmanager
-def _occupying(session: Session, memory: int) -> Iterator[None]:
-    """Count a request of a user, and the memory that it takes, during a block.
-
-    :raises ApiError: too_many, if that memory does not fit
-    """
-    used = session.holdings.memory
-    used.reserve(REQUESTS, memory)
-    session.hold("commands")  # a token of this message alone is checked like others while the request runs
-    try:
-        yield
-    finally:
-        session.release("commands")
-        used.add(REQUESTS, -memory)
-
-
-def _has_started(call: Call) -> bool:
-    """Return whether a request has, or may have, started something. Jobs that only help to read do not count."""
-    return call.effect.exists and OPERATIONS[call.message["type"]].audited
-
-
-def _stopping(call: Call) -> ApiError:
-    """Return the error of a request that the engine's end has canceled."""
-    error = ApiError("master_unavailable", STOPPING)
-    return call.effect.complete(error) if _has_started(call) else error
 
 
 def _plain(result: Any) -> Any:
