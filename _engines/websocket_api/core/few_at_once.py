@@ -14,17 +14,18 @@ Item = TypeVar("Item")
 class FewAtOnce(Generic[Item]):
     """A queue whose items are handled in order, in the next turns of the loop.
 
-    :param number: maximum in one turn
-    :param handle: gets each of them
+    :param per_turn: maximum of items in one turn
+    :param handle: called with each item; if it raises, the others are still handled
     :param later: ``later(seconds, call)``
     """
 
-    def __init__(self, number: int, handle: Callable[[Item], None], later: Later) -> None:
-        self._number = number
+    def __init__(self, per_turn: int, handle: Callable[[Item], None], later: Later) -> None:
+        self._per_turn = per_turn
         self._handle = handle
         self._later = later
         self._waiting: deque[Item] = deque()
         self._planned = False
+        """Whether :meth:`_handle_some` is going to be called."""
 
     def put(self, item: Item) -> None:
         """Handle an item after those that wait."""
@@ -44,7 +45,7 @@ class FewAtOnce(Generic[Item]):
     def _handle_some(self) -> None:
         self._planned = False
         try:
-            for _ in range(min(self._number, len(self._waiting))):
+            for _ in range(min(self._per_turn, len(self._waiting))):
                 self._handle(self._waiting.popleft())
-        finally:  # after a fault of one the others are still handled
+        finally:  # if one fails, the others are still handled
             self._plan()

@@ -1,4 +1,4 @@
-"""Timeouts of the same length for thousands of things, with one timer."""
+"""Timeouts of the same length for thousands of items, with one timer."""
 
 from __future__ import annotations
 
@@ -7,42 +7,43 @@ from typing import Generic, TypeVar
 
 from .timing import Clock, Later
 
-Thing = TypeVar("Thing")
+Item = TypeVar("Item")
 
 
-class Timeouts(Generic[Thing]):
-    """Calls ``on_timeout`` for each thing whose timeout was started and not stopped.
+class Timeouts(Generic[Item]):
+    """Calls ``on_timeout`` for each item whose timeout was started and not stopped.
 
     :param seconds: the length of all timeouts
-    :param on_timeout: gets a thing whose time is up; its timeout is no longer running
+    :param on_timeout: called with an item when its timeout ends; if it raises, the others still get theirs
     :param later: ``later(seconds, call)``
     :param clock: seconds, monotonic
     """
 
-    def __init__(self, seconds: float, on_timeout: Callable[[Thing], None], later: Later, clock: Clock) -> None:
+    def __init__(self, seconds: float, on_timeout: Callable[[Item], None], later: Later, clock: Clock) -> None:
         self._seconds = seconds
         self._on_timeout = on_timeout
         self._later = later
         self._clock = clock
-        self._ends: dict[Thing, float] = {}
+        self._ends: dict[Item, float] = {}
         """When each timeout ends, the earliest first."""
         self._planned = False
+        """Whether :meth:`_end` is going to be called."""
 
-    def __contains__(self, thing: object) -> bool:
-        return thing in self._ends
+    def __contains__(self, item: object) -> bool:
+        return item in self._ends
 
     def __len__(self) -> int:
         return len(self._ends)
 
-    def start(self, thing: Thing) -> None:
-        """Start the timeout of a thing, or start it again."""
-        self._ends.pop(thing, None)
-        self._ends[thing] = self._clock() + self._seconds
+    def start(self, item: Item) -> None:
+        """Start the timeout of an item, or start it again."""
+        self._ends.pop(item, None)
+        self._ends[item] = self._clock() + self._seconds
         self._plan()
 
-    def stop(self, thing: Thing) -> None:
+    def stop(self, item: Item) -> None:
         """Stop a timeout, if it is running."""
-        self._ends.pop(thing, None)
+        self._ends.pop(item, None)
 
     def _plan(self) -> None:
         if self._ends and not self._planned:
@@ -54,10 +55,10 @@ class Timeouts(Generic[Thing]):
         now = self._clock()
         try:
             while self._ends:
-                thing, end = next(iter(self._ends.items()))
+                item, end = next(iter(self._ends.items()))
                 if end > now:
                     break
-                del self._ends[thing]
-                self._on_timeout(thing)
+                del self._ends[item]
+                self._on_timeout(item)
         finally:
-            self._plan()  # after a fault of one thing the others still get theirs
+            self._plan()  # if one call fails, the other items still get theirs

@@ -7,7 +7,7 @@ from typing import Any
 from ..core.delivery.codecs import Codec
 
 MAX_MESSAGES = 64
-MAX_BYTES = 1024  # of a message; other clients rarely send the same longer one
+MAX_BYTES = 1024  # of a message: two clients rarely send the same longer one
 
 
 class MessageCache:

@@ -14,7 +14,7 @@ BATCHES = frozenset({"batch", "get_batch", "list_batches", "cancel_batch", "paus
 PASSED_ON = EVENTS | BATCHES | {"subscribe", "unsubscribe"}
 """Operations on what the next process has after a reload: numbered events and batches."""
 CANCEL_SECONDS = 1.0  # for canceled requests to send their replies
-LOOK_SECONDS = 0.01  # between two looks whether the requests have settled
+LOOK_SECONDS = 0.01  # between two checks whether the requests have settled
 
 T = TypeVar("T")
 

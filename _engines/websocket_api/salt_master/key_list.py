@@ -45,14 +45,14 @@ class KeyList:
 
     def read(self, read: Callable[[], Listed]) -> Listed:
         """Return what ``read()`` would return, ``{folder: [id, ...]}``. It belongs to the caller."""
-        asked_at = self._clock()
-        with self._lock:  # threads that wait share the first list that was read after they asked
+        requested_at = self._clock()
+        with self._lock:  # threads that wait share the first list that was read after their request
             mark = self._look()
             if mark != self._mark:
                 self._mark, self._marked_at, self._listed = mark, self._clock(), None
             settled = self._listed_at - self._marked_at >= _settle_seconds(mark)
-            is_kept = settled and asked_at - self._listed_at < KEEP_SECONDS
-            if self._listed is None or not (is_kept or self._listed_at >= asked_at):
+            is_kept = settled and requested_at - self._listed_at < KEEP_SECONDS
+            if self._listed is None or not (is_kept or self._listed_at >= requested_at):
                 self._listed = None
                 began = self._clock()
                 listed = read()
@@ -62,7 +62,7 @@ class KeyList:
             return {state: list(names) for state, names in self._listed.items()}
 
     def _look(self) -> Mark:
-        """Return what differs after a key was added, removed or moved."""
+        """Return the state of the folders, which differs after a key was added, removed or moved."""
         return tuple(map(_mark, self._paths))
 
 

@@ -76,7 +76,7 @@ class Permissions:
 
     @property
     def expanded(self) -> tuple[str, ...]:
-        """The marks of what these match now: with others, the same permissions let a user see other minions."""
+        """The marks of what these expressions match now. When one changes, the user may see other minions."""
         return tuple(map(self._targets.mark, self.expressions))
 
     def may_run(self, fun: str, arg: Sequence[Any] | None, minion: str) -> bool:
@@ -89,8 +89,8 @@ class Permissions:
         if COMPOUND in fun:
             # Salt runs all of them if one is allowed. Their results are visible only to users who may run each.
             funs, given = fun.split(COMPOUND), list(arg or ())
-            known = [one if isinstance(one, (list, tuple)) else None for one in given] + [None] * len(funs)
-            return all(self.may_run(one, its, minion) for one, its in zip(funs, known, strict=False))
+            args = [one if isinstance(one, (list, tuple)) else None for one in given] + [None] * len(funs)
+            return all(self.may_run(one, its_arg, minion) for one, its_arg in zip(funs, args, strict=False))
         entries = self._entries_of(fun)
         if entries.anywhere:
             return True

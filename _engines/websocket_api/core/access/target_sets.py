@@ -17,9 +17,9 @@ log = logging.getLogger(__name__)
 
 RENEW_SECONDS = 30.0  # until a set is expanded again
 FORGET_SECONDS = 600.0  # until an unused expression is dropped
-MAX_REST_SECONDS = 60.0  # if a store hangs, the sets are not much older for it
+MAX_REST_SECONDS = 60.0  # maximum of this pause: a store that hung must not leave the sets old for long
 NO_MINIONS: frozenset[str] = frozenset()
-REST = 3.0  # times the length of a renewal, between two: with many minions, comparing a grain takes a second
+REST = 3.0  # the pause after a renewal, as a multiple of its length: with many minions, matching a grain takes a second
 
 
 class TargetSets:
@@ -33,18 +33,18 @@ class TargetSets:
         self._match = match
         self._clock = clock
         self.version = 0
-        """Changes when a set changes: what was derived from the sets is valid as long as this is equal."""
+        """A number that grows when a set changes: what was derived from the sets is valid while it is equal."""
         self._sets: dict[str, frozenset[str]] = {}
         self._marks: dict[str, str] = {}
-        """Of sets whose mark was needed."""
+        """The marks of sets, as far as they were needed."""
         self._read_at: dict[str, float] = {}
         self._used_at: dict[str, float] = {}
         self._changed_at = clock()
-        """Sets whose expansion started before this are outdated."""
+        """Seconds, monotonic: sets whose expansion started before this are outdated."""
         self._has_changed = False
         """Whether a set changed since :meth:`renew` last reported that."""
         self._expanding: dict[str, asyncio.Task[None]] = {}
-        """The expansions under way, which all who need them share."""
+        """The expansions under way: requests that need the same one wait for it together."""
         self._rest_until = self._changed_at
         """When the next renewal may begin."""
 

@@ -8,9 +8,10 @@ from .event import Event, encode_body
 
 
 def reduce_body(event: Event, seen: frozenset[str], lists: tuple[str, ...], hide: tuple[str, ...] = ()) -> bytes:
-    """Return the event's body with the minions in ``seen`` only.
+    """Return the event's body as JSON, with the minions in ``seen`` only. Equal results are made once for an event.
 
-    :param lists: names of the lists of minions in its data
+    :param seen: ids of the minions that the viewer may see
+    :param lists: names of the fields of its data that are lists of minions
     :param hide: names of the fields that are left out
     """
     derived = event.derived
@@ -30,9 +31,11 @@ def reduce_body(event: Event, seen: frozenset[str], lists: tuple[str, ...], hide
 
 
 def _select(values: list[Any], seen: frozenset[str], indexes: dict[Any, int]) -> list[Any]:
-    """Return the values in ``seen``, in their order. The time depends on the smaller of the two: a few of thousands.
+    """Return the values in ``seen``, in their order.
 
-    :param indexes: the index of each value; filled at the first call
+    It takes the time of the smaller of the two: most viewers see a few of thousands of minions.
+
+    :param indexes: the index of each value in the list; filled by the first call, for the next viewers
     """
     if not indexes:
         indexes.update((value, index) for index, value in enumerate(values))

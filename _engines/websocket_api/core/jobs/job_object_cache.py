@@ -54,7 +54,7 @@ class JobObjectCache:
             return found[1]
         made = make()
         value = None if made is None else CachedJobObject(made)
-        if job.revision:
+        if job.revision:  # else it is not in the registry, which counts the changes
             self._objects.pop(key, None)
             if len(self._objects) >= MAX_OBJECTS:
                 del self._objects[next(iter(self._objects))]

@@ -63,7 +63,7 @@ class After:
     epochs: Mapping[str, Epochs] = field(repr=False, compare=False)
     """The other masters that are known, by their ids."""
     since: int = field(default=0, repr=False, compare=False)
-    """How often the log had been read to its end when the client came."""
+    """How often the log had been read to its end when the client subscribed."""
     _others: Mapping[str, Skip] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

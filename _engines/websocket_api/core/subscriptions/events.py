@@ -23,7 +23,7 @@ REPLAY_BYTES = 64 * 1024
 
 
 class EventSubscription:
-    """One client's subscription to events. ``position`` is the last number that was decided for it.
+    """One client's subscription to events. All events up to ``position`` were sent, or are not for this client.
 
     :param bundle: several events may share a frame
     :param drop: events may be dropped, and counted, if the client reads too slowly
@@ -140,7 +140,7 @@ class EventSubscription:
         self.connection.send(frames.ended(self.number, error))
 
     def bookmark(self, epoch: str, seq: int) -> None:
-        """Send the number up to which all events were decided."""
+        """Send the number up to which all events were sent, or are not for this client."""
         self.connection.send(frames.bookmark(self.number, epoch, seq, self.vector()))
 
     def vector(self) -> Vector | None:
@@ -178,7 +178,10 @@ class EventSubscription:
             self._join()
 
     def settle(self, resume: Resume | None) -> None:
-        """Continue with another filter, and report what is missing; without one, with all others if that is equal."""
+        """Join the group of clients that did not resume, if nothing that is read from now on is old for this client.
+
+        :param resume: the filter to continue with, and what is missing; None to keep the filter, if nothing is missing
+        """
         if self._group is None:
             return
         self._leave()

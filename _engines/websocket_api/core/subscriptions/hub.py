@@ -224,7 +224,7 @@ class Hub:
             group.bookmark(self.history.epoch, self.history.seq)
 
     def settle(self) -> None:
-        """Let clients go on together whose earlier positions the common log has, or does not have."""
+        """Let clients that resumed join the others, when the common log has their positions or never will."""
         positions = self.positions
         if positions is None:
             return

@@ -1,4 +1,4 @@
-"""Find the groups of subscriptions that an event goes to, without asking each of them."""
+"""Find the groups of subscriptions that an event goes to, without a look at each of them."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ class Route:
             del self._groups[group.viewer]
 
     def groups_of(self, viewers: Mapping[Viewer, None]) -> list[tuple[Viewer, Groups]]:
-        """Return those of the viewers who have groups here, with these groups."""
+        """Return the viewers that have groups here, with their groups."""
         groups = self._groups
         if len(viewers) < len(groups):
             return [(viewer, groups[viewer]) for viewer in viewers if viewer in groups]
-        return [(viewer, those) for viewer, those in groups.items() if viewer in viewers]
+        return [(viewer, own) for viewer, own in groups.items() if viewer in viewers]
 
 
 class RoutingTable:
@@ -55,7 +55,7 @@ class RoutingTable:
         self._viewers = viewers
         self._routes: dict[EventFilter, Route] = {}
         self._index: FilterIndex[Route] = FilterIndex()
-        """The routes, by what their filters ask for."""
+        """The routes, by the keys of their filters."""
 
     def add(self, group: Group) -> None:
         """Add a group: it gets events from now on."""
@@ -76,9 +76,12 @@ class RoutingTable:
             self._index.remove(route, group.filter.keys)
 
     def matching(self, event: Event, *, backlog: bool) -> Iterator[tuple[EventFilter, Viewer, Groups]]:
-        """Yield the groups whose filter matches an event and whose viewer could see it.
+        """Yield the groups whose filter matches an event and whose viewer could see it, by filter and viewer.
 
-        :param backlog: whether only groups of clients with an earlier position count
+        :class:`.Visibility` still decides what each of these viewers sees.
+
+        :param backlog: whether the event is from before the start of this engine: then only clients that resume from an
+            earlier position get it
         """
         candidates = None
         for route in self._index.candidates(event):

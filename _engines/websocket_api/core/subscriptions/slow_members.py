@@ -110,7 +110,7 @@ class SlowMembers:
 
     def _continue_flush(self) -> None:
         """Flush to some members; continue with the others in the next turn of the loop."""
-        assert self._remaining is not None  # noqa: S101 - only the end of the flush sets it to None
+        assert self._remaining is not None  # noqa: S101 - it is None between two flushes only
         end = self._clock() + SLICE_SECONDS
         done = False
         try:
@@ -120,7 +120,7 @@ class SlowMembers:
                 if self._clock() >= end:
                     return
             done = True
-        finally:  # after a fault of one client the others still get theirs
+        finally:  # if it fails for one member, the others still get theirs
             if not done:
                 self._later(0.0, self._continue_flush)
         self._remaining = None
@@ -171,7 +171,7 @@ class SlowMembers:
         """Put what is kept for a member into its outbox, which may close the connection."""
         put, owner = member.connection.outbox.put, member if member.drop else None
         for joined in self._since(member.number, self._members[member]):
-            put(*(joined.frames, owner, joined.first, joined.last, joined.events), writes=joined.writes)
+            put(joined.frames, owner, joined.first, joined.last, joined.events, writes=joined.writes)
 
     def _since(self, number: int, start: int) -> list[JoinedWrites]:
         """Return all writes from a number on, as members with this number of a subscription get them."""

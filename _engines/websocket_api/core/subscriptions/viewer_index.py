@@ -15,13 +15,13 @@ from .filter_index import FilterIndex, Key
 from .filters import keys_of
 
 FEW = 2
-"""Number of viewers up to which all are candidates: to find those who could see an event costs as much."""
+"""With at most so many viewers all are candidates: finding those who could see an event costs as much as deciding."""
 MAX_REQUIREMENTS = 100
-"""Maximum number of different requirements for which viewers are kept: names of functions come from the bus."""
+"""Maximum number of requirements whose viewers are kept: they have names of functions, which come from the bus."""
 MAX_BY_MINION = 200_000
-"""Minions, and viewers with a target that matches these, that are kept: about 20 MB."""
+"""Maximum number of minions and of their viewers that are kept together: about 20 MB."""
 MAX_NAME = 255
-"""Characters of a name for which viewers are kept. A minion's id is the name of a file, but the bus has any name."""
+"""Maximum characters of a name for which viewers are kept. Ids of minions are names of files, so they are shorter."""
 NOBODY: dict[Viewer, None] = {}
 
 
