@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import signal
 import subprocess
@@ -30,6 +31,8 @@ MIB = 1024 * 1024
 OUTBOX_BYTES = 2 * MIB  # what may wait for one client
 HISTORY_BYTES = MIB  # small, so that it does not hide what a client makes the engine keep
 SPARE_BYTES = 4 * MIB  # of the stream, the allocator and the moment
+USER_BYTES = 16 * MIB  # what may wait for all clients of a user
+LARGE_BYTES = 900_000  # of an event
 FILL = 10_000  # bytes of an event
 FLOOD = 1_000  # events of a flood: five times what may wait
 PING_SECONDS, PONG_SECONDS = 1, 1
@@ -42,7 +45,7 @@ from tests.client import Client, Closed
 from tests.support.waiting import wait_until
 client = Client(sys.argv[1], receive_buffer=4096)
 client.login("demo")
-client.ask("subscribe", subscription="event", tag="flood/", overflow=sys.argv[2])
+client.ask("subscribe", subscription="event", tag=sys.argv[4], overflow=sys.argv[2])
 print("ready", flush=True)
 expected = told = 0
 try:
@@ -62,8 +65,8 @@ except Closed as closed:
 class Reader:
     """A client in a process of its own, which can be stopped."""
 
-    def __init__(self, engine: Engine, overflow: str = "close") -> None:
-        command = [sys.executable, "-c", READER, engine.url, overflow, str(FLOOD)]
+    def __init__(self, engine: Engine, overflow: str = "close", tag: str = "flood/") -> None:
+        command = [sys.executable, "-c", READER, engine.url, overflow, str(FLOOD), tag]
         self._process = subprocess.Popen(command, cwd=CHECKOUT, stdout=subprocess.PIPE, text=True)
         assert self.says() == "ready"
 
@@ -116,7 +119,8 @@ class RunningEngine:
 def started(run_engine: RunEngine, **limits: Any) -> Iterator[RunningEngine]:
     """Run an engine with small buffers, and a bus."""
     history = {"events": 1000, "bytes": HISTORY_BYTES, "seconds": 60}
-    running = RunningEngine(run_engine({"history": history, "limits": {"outbox_bytes": OUTBOX_BYTES, **limits}}))
+    limits = {"outbox_bytes": OUTBOX_BYTES, **limits}
+    running = RunningEngine(run_engine({"history": history, "limits": limits}))
     with contextlib.closing(running.bus):
         yield running
 
@@ -125,6 +129,12 @@ def started(run_engine: RunEngine, **limits: Any) -> Iterator[RunningEngine]:
 def running(run_engine: RunEngine) -> Iterator[RunningEngine]:
     """An engine with the default pings, which are too rare to matter here."""
     yield from started(run_engine)
+
+
+@pytest.fixture
+def shared(run_engine: RunEngine) -> Iterator[RunningEngine]:
+    """An engine whose connections may keep as much as their user."""
+    yield from started(run_engine, memory_per_user=USER_BYTES, outbox_bytes=2 * USER_BYTES)
 
 
 @pytest.fixture(scope="module")
@@ -162,6 +172,38 @@ def test_a_stopped_client_that_may_lose_nothing_is_closed(running: RunningEngine
             assert running.flood(client) < SLACK_SECONDS
             reader.go_on()
             assert reader.says() in ("closed 4410", "closed None")  # None: the last word did not fit any more
+
+
+def test_the_client_for_which_most_waits_makes_room_for_one_that_reads(shared: RunningEngine) -> None:
+    """They have the same user, whose memory is full."""
+    engine, closes = shared.engine, 'closes_total{code="4410"}'
+    with engine.client("demo") as client, contextlib.ExitStack() as stack:
+        client.ask("subscribe", subscription="event", tag="large/")
+        most, less = (Reader(engine, tag=tag) for tag in ("flood/", "flood/0"))
+        for reader in (most, less):
+            stack.enter_context(contextlib.closing(reader))
+            reader.stop()
+        before, numbers = engine.metric("connections"), itertools.count()
+
+        def is_nearly_full() -> bool:
+            room = USER_BYTES - engine.metric('user_memory_bytes{kind="outboxes"}')
+            if room < LARGE_BYTES * 2 // 3:
+                return True
+            # What was sent before may be counted a quarter of a second later.
+            for number in itertools.islice(numbers, 100 if room > 6 * MIB else 10):
+                shared.bus.send((f"flood/{number % 4}", {"number": number, "fill": "f" * FILL}))
+            return False
+
+        wait_until(is_nearly_full, "the user's memory nearly full", every=0.3)
+        assert engine.metric(closes) == 0
+        shared.bus.send(("large/", {"fill": "f" * LARGE_BYTES}))
+        (frame,) = client.frames(until=lambda frame: frame.get("tag") == "large/")
+        assert len(frame["data"]["fill"]) == LARGE_BYTES
+        wait_until(lambda: engine.metric("connections") == before - 1, "the end of one connection")
+        assert engine.metric(closes) == 1
+        most.go_on()
+        assert most.says() in ("closed 4410", "closed None")  # None: the last word did not fit any more
+        assert client.ask("ping")
 
 
 def test_a_stopped_client_without_events_is_found_by_pings(impatient: RunningEngine) -> None:

@@ -33,5 +33,5 @@ FILES = {
     "operations/unsubscribe.json": "dacf422930b71d708df6b5d0cd99026e995757864d12f6a6b8a5d12ba79a63b7",
     "operations/wheel.json": "15206138e6114cfb4a23500a94f92c5141da452f503ea21b054261abc966af68",
     "operations/whoami.json": "84ee001751559f20a5c813fba5370593c2fb0f86f096b9dccb48298f07319283",
-    "settings.json": "baeca7239170272e9c51e2c5c1d355eece09152e12a478a012abe2213a3bf404",
+    "settings.json": "be34ddc3b824b7c5ac3a27670a6e25598b2914cccaeb4da2e86bb41489ab0ce7",
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
 from ...errors import ApiError
 
@@ -19,6 +20,19 @@ MSGPACK_FACTOR = 16
 """Bytes of memory for a byte of msgpack, at most about: an empty list takes 64."""
 
 
+class Holder(Protocol):
+    """A connection for which frames wait."""
+
+    @property
+    def held(self) -> int:
+        """Return the bytes that wait for it."""
+        ...
+
+    def shed(self) -> None:
+        """Release some of these bytes: drop events if the client prefers that, else close the connection."""
+        ...
+
+
 class Memory:
     """What one user takes, by kind: ``outboxes``, ``requests``, ``replies``.
 
@@ -30,6 +44,33 @@ class Memory:
         self._max_bytes = max_bytes
         self._totals: Counter[str] = Counter() if totals is None else totals
         self.bytes = 0
+        self._holders: dict[Holder, None] = {}
+        """The user's connections."""
+
+    def join(self, holder: Holder) -> None:
+        """Note a connection that may have to release what waits for it."""
+        if self._max_bytes is not None:
+            self._holders[holder] = None
+
+    def leave(self, holder: Holder) -> None:
+        """Forget a connection."""
+        self._holders.pop(holder, None)
+
+    def make_room(self, more: int, holder: Holder) -> bool:
+        """Let the connections that hold the most release bytes until more bytes fit for one that holds less.
+
+        :param more: the number of bytes
+        :param holder: the connection that needs them
+        :return: whether they fit
+        """
+        own = holder.held + more
+        while not self.fits(more):
+            # A search each time: it takes less than to close the connection that it finds.
+            largest = max(self._holders, key=_held, default=holder)
+            if largest is holder or largest.held <= own:
+                return False
+            largest.shed()
+        return True
 
     def fits(self, more: int) -> bool:
         """Return whether this number of bytes more is within the user's limit."""
@@ -73,6 +114,10 @@ class Memory:
             yield
         finally:
             self.add(kind, -number)
+
+
+def _held(holder: Holder) -> int:
+    return holder.held
 
 
 UNLIMITED = Memory()

@@ -5,54 +5,12 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import NamedTuple, Protocol
 
 from ..access.memory import OUTBOXES, SMALL_BYTES, UNLIMITED, Memory
+from .waiting import Droppable, Transport, Waiting, drop_events
 
 TRANSPORT_BYTES = 65536
 """Bytes that are handed to the transport at once; the rest waits in the outbox, where it can be dropped."""
-
-
-class Transport(Protocol):
-    """Where frames are written. It calls :meth:`Outbox.pump` when all that it held has been written."""
-
-    def busy(self) -> bool:
-        """Return whether bytes of the outbox still wait in the transport."""
-        ...
-
-    def write(self, data: bytes) -> None:
-        """Write bytes now, or as soon as the peer reads."""
-        ...
-
-    def unsent(self) -> bool:
-        """Return whether the system holds written bytes back, because the peer does not read."""
-        ...
-
-
-class Droppable(Protocol):
-    """A subscription that prefers to lose events over losing the connection (``overflow: drop``)."""
-
-    def count_lost(self, first: int, last: int, count: int) -> None:
-        """Count events that were dropped, with their first and last number."""
-        ...
-
-    def gap_frame(self) -> bytes | None:
-        """Return a frame that reports what was dropped since the last call; None if nothing was."""
-        ...
-
-
-class Waiting(NamedTuple):
-    """Frames that wait: one, or those of several writes. With an ``owner`` they may be dropped, and hold these events.
-
-    An owner's empty frame stands where events were dropped, until they are reported there.
-    """
-
-    frame: bytes
-    owner: Droppable | None
-    first: int
-    last: int
-    events: int
-    writes: int
 
 
 def _do_nothing() -> None:
@@ -93,9 +51,16 @@ class Outbox:
 
     def charge(self, memory: Memory) -> None:
         """Count what waits as memory of a user from now on."""
-        self._memory.add(OUTBOXES, -self.bytes - self._handed)
+        self._memory.add(OUTBOXES, -self.held)
+        self._memory.leave(self)
         self._memory = memory
-        memory.add(OUTBOXES, self.bytes + self._handed)
+        memory.join(self)
+        memory.add(OUTBOXES, self.held)
+
+    @property
+    def held(self) -> int:
+        """Bytes of the user's memory that wait here or in the transport."""
+        return self.bytes + self._handed
 
     @property
     def idle(self) -> bool:
@@ -169,6 +134,17 @@ class Outbox:
             self._together = False
             self._write_collected()
 
+    def shed(self) -> None:
+        """Release memory of the user, because this connection holds the most: drop events, or end the connection."""
+        before = self.bytes
+        self._drop_events(lambda: self.bytes * 4 > before * 3)
+        if self.bytes == before:
+            self.overflow()
+
+    def make_room(self, size: int) -> bool:
+        """Return whether the user's memory has room, which other connections may have to make: those that hold most."""
+        return self._memory.fits(size) or self._memory.make_room(size, self)
+
     def overflow(self) -> None:
         """End the connection: its client reads too slowly."""
         self._write_collected()
@@ -221,6 +197,7 @@ class Outbox:
         self._on_overflow = _do_nothing  # it refers to us: without it both are freed at once
         self._count(-self.bytes, -self._frames)
         self._hand(0)
+        self._memory.leave(self)
         self._memory = UNLIMITED
 
     def _portion(self) -> list[bytes]:
@@ -250,7 +227,7 @@ class Outbox:
             self._handed = number
 
     def _is_room_to_write(self, size: int) -> bool:
-        return size <= SMALL_BYTES or self._memory.fits(size)
+        return size <= SMALL_BYTES or self.make_room(size)
 
     def _write(self, data: bytes) -> None:
         if self._together and len(self._collected) + len(data) <= SMALL_BYTES:
@@ -271,9 +248,7 @@ class Outbox:
 
     def _fits(self, size: int, writes: int) -> bool:
         return (
-            self._memory.fits(size)
-            and self.bytes + size <= self.max_bytes
-            and self._frames + writes <= self._max_frames
+            self.bytes + size <= self.max_bytes and self._frames + writes <= self._max_frames and self.make_room(size)
         )
 
     def _make_room(self, size: int, writes: int) -> bool:
@@ -281,22 +256,12 @@ class Outbox:
 
         A quarter is freed at once: the frames that stay are moved, and that must not happen for every new frame.
         """
-        kept: deque[Waiting] = deque()
         max_bytes, max_frames = self.max_bytes * 3 // 4, self._max_frames * 3 // 4
-        while self._waiting and (
-            not self._memory.fits(size) or self.bytes + size > max_bytes or self._frames + writes > max_frames
-        ):
-            waiting = self._waiting.popleft()
-            owner = waiting.owner
-            if owner is None or not waiting.frame:
-                kept.append(waiting)
-                continue
-            self._count(-len(waiting.frame), -waiting.writes)
-            owner.count_lost(waiting.first, waiting.last, waiting.events)
-            if owner not in self._unreported:
-                # Here, so that neither a position nor the end of the subscription overtakes the gap.
-                self._unreported[owner] = None
-                kept.append(Waiting(b"", owner, 0, 0, 0, 0))
-        kept.extend(self._waiting)
-        self._waiting = kept
+        self._drop_events(
+            lambda: not self._memory.fits(size) or self.bytes + size > max_bytes or self._frames + writes > max_frames
+        )
         return self._fits(size, writes)
+
+    def _drop_events(self, goes_on: Callable[[], bool]) -> None:
+        """Drop droppable frames, the oldest first, while a function returns True."""
+        self._waiting = drop_events(self._waiting, self._unreported, self._count, goes_on)

@@ -260,7 +260,7 @@ class SnapshotSubscription(ABC):
         if len(self.postponed) == before:
             return
         self._taken.add(POSTPONED_BYTES * (len(self.postponed) - before))
-        if not self.session.holdings.memory.fits(0):
+        if not self.connection.outbox.make_room(0):
             self.connection.outbox.overflow()
 
     def send_snapshot(self, chunks: Iterator[Chunk]) -> None:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Protocol
 from ..access.session import Session
 from ..delivery.codecs import Codec
 from ..delivery.connection import Connection
-from ..delivery.outbox import Droppable
+from ..delivery.waiting import Droppable
 from .after import Resume
 from .filters import EventFilter
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 from collections import Counter
 from typing import Any
 
@@ -20,12 +21,12 @@ LARGE = b"x" * 6000
 
 
 class Reader:
-    """A connection of a user; it does not read until a test lets it."""
+    """A connection of a user."""
 
     def __init__(self, memory: Memory) -> None:
         self.socket = Socket()
         self.closed = 0
-        self.outbox = Outbox(self.socket, max_bytes=1 << 20, max_frames=100, on_overflow=self._close)
+        self.outbox = Outbox(self.socket, max_bytes=1 << 20, max_frames=1000, on_overflow=self._close)
         self.outbox.charge(memory)
 
     def _close(self) -> None:
@@ -34,6 +35,26 @@ class Reader:
     def read(self) -> None:
         self.socket.stuck = False
         self.outbox.pump()
+
+    def hold(self, *frames: bytes, owner: Stream | None = None) -> Reader:
+        """Let frames wait: the client does not read from now on."""
+        self.socket.stuck = True
+        for number, frame in enumerate(frames):
+            self.outbox.put(frame, owner, number, number, 1)
+        return self
+
+
+class Stream:
+    """A subscription that would rather lose events than the connection."""
+
+    def __init__(self) -> None:
+        self.lost = 0
+
+    def count_lost(self, first: int, last: int, count: int) -> None:
+        self.lost += count
+
+    def gap_frame(self) -> bytes | None:
+        return b"<gap of %d>" % self.lost
 
 
 def test_what_waits_for_all_connections_is_counted_and_given_back() -> None:
@@ -81,6 +102,71 @@ def test_a_frame_beyond_the_limit_ends_its_own_connection() -> None:
     bob.outbox.put(b"more than fits")
     assert (first.closed, second.closed, bob.closed) == (0, 1, 0)
     assert memory.bytes == len(LARGE), "what waited for the closed connection is released"
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_connection_that_holds_the_most_makes_room(seed: int) -> None:
+    """Not the one that happens to get the next frame, in whatever order they came."""
+    memory = Memory(10 * len(LARGE))
+    readers = [Reader(memory) for _ in range(4)]
+    random.Random(seed).shuffle(readers)
+    most, some, few, reading = readers
+    few.hold(LARGE)
+    most.hold(*[LARGE] * 5)
+    some.hold(*[LARGE] * 4)
+    reading.outbox.put(LARGE)
+    assert [one.closed for one in (most, some, few, reading)] == [1, 0, 0, 0]
+    assert reading.socket.written == [LARGE]
+    few.outbox.put(LARGE)
+    assert [one.closed for one in (most, some, few, reading)] == [1, 0, 0, 0]
+    assert memory.bytes == 6 * len(LARGE)
+
+
+def test_a_small_frame_of_a_client_that_reads_costs_nobody_anything() -> None:
+    """It is not counted, so it needs no room."""
+    memory = Memory(2 * len(LARGE))
+    stuck, reading = Reader(memory).hold(LARGE, LARGE), Reader(memory)
+    reading.outbox.put(b"small")
+    assert (stuck.closed, reading.socket.written) == (0, [b"small"])
+
+
+def test_the_connection_that_holds_the_most_gets_a_gap_if_it_prefers_that() -> None:
+    """A quarter of its events at once, as often as it needs, and what must not be dropped ends it."""
+    memory, stream = Memory(100 * len(LARGE)), Stream()
+    stuck, reading = Reader(memory), Reader(memory)
+    stuck.hold(*[LARGE] * 96, owner=stream).hold(*[LARGE] * 4)
+    reading.outbox.put(LARGE)
+    assert (stuck.closed, stream.lost, reading.socket.written) == (0, 25, [LARGE])
+    for _ in range(26):
+        reading.hold(LARGE)
+    assert (stuck.closed, stream.lost) == (0, 44)
+    stuck.read()
+    assert b"".join(stuck.socket.written) == b"<gap of 44>" + 56 * LARGE
+    stuck.socket.written.clear()
+    stuck.hold(*[LARGE] * 74)
+    reading.outbox.put(LARGE)
+    assert (stuck.closed, reading.closed) == (1, 0)
+
+
+def test_what_other_requests_of_the_user_take_closes_no_connection_that_holds_less() -> None:
+    """The one that needs room ends if it would hold the most itself."""
+    memory = Memory(10 * len(LARGE))
+    stuck, reading = Reader(memory).hold(LARGE), Reader(memory)
+    memory.add("requests", 9 * len(LARGE))
+    reading.outbox.put(LARGE)
+    assert (stuck.closed, reading.closed) == (0, 1)
+
+
+def test_a_connection_that_ended_or_changed_its_user_makes_no_room() -> None:
+    """And nothing refers to it any longer."""
+    memory, other = Memory(2 * len(LARGE)), Memory()
+    left, moved, reading = (Reader(memory) for _ in range(3))
+    moved.hold(LARGE, LARGE).outbox.charge(other)
+    left.hold(LARGE).outbox.close()
+    memory.add("requests", 2 * len(LARGE))
+    reading.outbox.put(LARGE)
+    assert (moved.closed, left.closed, reading.closed) == (0, 0, 1)
+    assert not memory._holders
 
 
 @pytest.mark.parametrize("end", ["close", "flush"])

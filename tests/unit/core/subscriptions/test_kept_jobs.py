@@ -176,6 +176,22 @@ async def test_a_client_that_never_reads_its_snapshot_is_closed() -> None:
     assert memory.bytes == 0
 
 
+async def test_changes_behind_a_snapshot_close_the_connection_that_holds_the_most() -> None:
+    """Not the one whose snapshot is being sent."""
+    engine = Engine(limits={"memory_per_user": 30_000}, ann=ALL)
+    ann, stuck = await engine.user("ann"), await engine.user("ann")
+    await ann.ask("subscribe", subscription="minions")
+    (subscription,) = ann.connection.subscriptions.values()
+    subscription._sender = Stuck()  # type: ignore[attr-defined]
+    stuck.client.socket.stuck = True
+    stuck.connection.outbox.put(b"x" * 20_000)
+    keys = dict.fromkeys([f"minion{number}" for number in range(100)], "accepted")
+    engine.world.minions.read_keys(keys)
+    engine.time.pass_(0.2)
+    assert [code for code, _ in stuck.client.closed_with] == [FELL_BEHIND]
+    assert (ann.client.closed_with, subscription.is_behind) == ([], True)  # type: ignore[attr-defined]
+
+
 class Stuck:
     """The sender of a snapshot that its client does not read."""
 
