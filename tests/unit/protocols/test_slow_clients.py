@@ -1,4 +1,4 @@
-"""Many connections whose clients do not read are closed a few at a time, whatever the protocol."""
+"""Many connections whose clients do not read are written to or closed a few at a time, whatever the protocol."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 pytest.importorskip("tornado")
 
-from websocket_api.protocols.connections import CLOSES_PER_TURN
+from websocket_api.protocols.connections import CLOSES_PER_TURN, PUMPS_PER_TURN
 
 from tests.unit.protocols.leaving import Peer, RunningEngine, running_engine, turns
 
@@ -59,6 +59,32 @@ async def test_many_that_overflow_at_once_leave_turns_to_other_work(
         assert (sum(steps), max(steps)) == (NUMBER - 1, CLOSES_PER_TURN)
         for peer in peers[:-1]:
             await peer.gone()
+
+
+@pytest.mark.parametrize("connect", [websocket, sse])
+async def test_many_that_have_room_at_once_leave_turns_to_other_work(
+    engine: RunningEngine, connect: Callable[[RunningEngine], Awaitable[Peer]]
+) -> None:
+    """The kernel frees memory of a thousand sockets together. All get what waits."""
+    with contextlib.ExitStack() as stack:
+        for _ in range(NUMBER):
+            stack.enter_context(contextlib.closing(await connect(engine)))
+        await engine.until(lambda: len(engine.clients.all()) == NUMBER)
+        outboxes = [connection.outbox for connection in engine.clients.all()]
+        transports = [outbox._transport for outbox in outboxes]
+        for outbox, transport in zip(outboxes, transports, strict=True):
+            transport.busy = lambda: True  # type: ignore[method-assign]
+            outbox.put(b"first")
+            outbox.put(b"second")
+            del transport.busy  # type: ignore[method-assign]
+        for transport in transports:
+            transport.drained()  # type: ignore[attr-defined]
+        left = [NUMBER]
+        while left[-1] and len(left) < 100:
+            await turns(1)
+            left.append(sum(outbox.bytes > 0 for outbox in outboxes))
+        steps = [before - after for before, after in itertools.pairwise(left)]
+        assert (sum(steps), max(steps)) == (NUMBER, PUMPS_PER_TURN)
 
 
 async def test_many_that_answer_no_ping_leave_turns_to_other_work(engine: RunningEngine) -> None:

@@ -19,6 +19,8 @@ MAX_SECONDS = 0.05
 """Maximum time that an event waits for others to share its write."""
 SMOOTHING = 8
 """Writes whose mean duration counts: one that was interrupted, such as the first, must not slow the stream down."""
+MANY_MEMBERS = 100
+"""Members to which a write counts as long from the first one on, before any was timed: it takes a millisecond."""
 WRITES_PER_CHECK = 8
 """The first 8 long writes, and then one in 8, check which members read. A check takes 2 µs for each member."""
 BUNDLE_EVENTS = 256
@@ -140,7 +142,8 @@ class Group:
         self._counters.events_delivered += len(write.bodies) * len(self.members)
         made: dict[int, bytes] = {}
         slow = []
-        checked = self._pacer.seconds > BUNDLE_SECONDS and self._is_check_due()
+        is_long = self._pacer.seconds > BUNDLE_SECONDS or len(self._reading) >= MANY_MEMBERS
+        checked = is_long and self._is_check_due()
         for member in self._reading:
             frames = made.get(member.number)
             if frames is None:

@@ -53,7 +53,7 @@ class EventStream:
             max_frames=limits.outbox_frames,
             on_overflow=lambda: clients.slow_closes.put(self._end_slow),
         )
-        transport.drained = outbox.pump
+        transport.drained = lambda: clients.pumps.put(outbox.pump)
         codec = server_sent(clients.services.history.epoch)
         self._wrap: Callable[[bytes], bytes] = chunk if chunked else bytes
         self._last = LAST_CHUNK if chunked else b""

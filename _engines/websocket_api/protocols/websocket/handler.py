@@ -159,7 +159,7 @@ class SocketHandler(BaseHandler, WebSocketHandler):
             max_frames=limits.outbox_frames,
             on_overflow=lambda: self._end_soon("read too slowly: resume with since"),
         )
-        transport.drained = outbox.pump
+        transport.drained = lambda: self.clients.pumps.put(outbox.pump)
         protocol.before_close = outbox.flush
         protocol.unanswered = lambda: self._end_soon("a ping was not answered: resume with since")
         protocol.small_frame = self.small_frame

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from websocket_api.core.access.session import Session
 from websocket_api.core.subscriptions.events import EventSubscription
-from websocket_api.core.subscriptions.fanout import BUNDLE_SECONDS, WRITES_PER_CHECK, Group
+from websocket_api.core.subscriptions.fanout import BUNDLE_SECONDS, MANY_MEMBERS, WRITES_PER_CHECK, Group
 from websocket_api.core.subscriptions.jobs import JobSubscription
 from websocket_api.core.subscriptions.minions import MinionSubscription
 from websocket_api.core.subscriptions.slow_members import (
@@ -188,6 +188,17 @@ def test_kernel_buffers_are_checked_now_and_then_while_all_read() -> None:
     fire(world, range(100, 100 + WRITES_PER_CHECK))
     assert one.subscription in group_of(world)._slow._members
     assert reader.numbers == [*range(100 + WRITES_PER_CHECK)]
+
+
+def test_many_clients_whose_kernel_buffers_fill_are_noticed_before_writes_were_long() -> None:
+    """The first write to them is long already."""
+    world = World()
+    lagging = [Follower(world) for _ in range(MANY_MEMBERS)]
+    for one in lagging:
+        one.client.socket.lags = True
+    reader = Follower(world)
+    fire(world, range(1))
+    assert (list(group_of(world)._reading), reader.numbers) == ([reader.subscription], [0])
 
 
 def test_kernel_buffers_do_not_matter_while_writes_are_short() -> None:
