@@ -7,10 +7,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from ..access.memory import OUTBOXES, SMALL_BYTES, UNLIMITED, Memory
-from .waiting import Droppable, Transport, Waiting, drop_events
+from .waiting import Droppable, Place, Transport, Waiting, drop_events
 
 TRANSPORT_BYTES = 65536
 """Bytes that are handed to the transport at once; the rest waits in the outbox, where it can be dropped."""
+
+
+def _always() -> bool:
+    return True
 
 
 def _do_nothing() -> None:
@@ -164,6 +168,12 @@ class Outbox:
         """Call once as soon as nothing waits, here or in the transport."""
         self._paused.append((lambda: self.idle, call))
 
+    def when_reached(self, call: Callable[[], None]) -> None:
+        """Call once as soon as all that waits now was handed to the transport, whatever is put here meanwhile."""
+        place = Place(lambda: self._paused.append((_always, call)))
+        self._unreported[place] = None
+        self._waiting.append(Waiting(b"", place, 0, 0, 0, 0))
+
     def cancel(self, call: Callable[[], None]) -> None:
         """Do not call this any more: its sender has stopped. The client may keep the outbox full for hours."""
         self._paused = [waiting for waiting in self._paused if waiting[1] != call]
@@ -171,7 +181,8 @@ class Outbox:
     def pump(self) -> None:
         """Hand waiting frames to the transport, a portion at a time. The transport calls this when it has written."""
         while self._waiting and not self._transport.busy():
-            self._write(b"".join(self._portion()))
+            if portion := self._portion():
+                self._write(b"".join(portion))
         if self._handed and not self._transport.busy():
             self._hand(0)
         for waiting in self._paused[:]:

@@ -35,6 +35,24 @@ class Droppable(Protocol):
         ...
 
 
+class Place(Droppable):
+    """A place among what waits, without a frame.
+
+    :param reach: called when all that waited before it is being handed over
+    """
+
+    def __init__(self, reach: Callable[[], None]) -> None:
+        self._reach = reach
+
+    def count_lost(self, first: int, last: int, count: int) -> None:
+        """Do nothing: it holds no events."""
+
+    def gap_frame(self) -> bytes | None:
+        """Return no frame."""
+        self._reach()
+        return None
+
+
 class Waiting(NamedTuple):
     """Frames that wait: one, or those of several writes. With an ``owner`` they may be dropped, and hold these events.
 

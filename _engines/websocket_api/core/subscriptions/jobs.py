@@ -314,13 +314,13 @@ class JobFeed(Feed[JobPart]):
         self._send_changes(self._all_followers, changed, first)
 
     def _send_changes(self, followers: Iterable[JobSubscription], changed: Mapping[str, set[str]], first: int) -> None:
-        """Send changes to followers. Those whose chunks are still being sent get them later.
+        """Send changes to followers. Those that are still being sent chunks, or do not read, get them later.
 
         :param first: the number of the first of these changes
         """
         made: dict[tuple[object, ...], Shared[bytes]] = {}
         for subscription in list(followers):
-            if subscription.is_sending:
+            if subscription.must_wait():
                 subscription.fall_behind(first - 1)
                 continue
             key = (subscription.session.viewer, subscription.form)
@@ -357,6 +357,8 @@ class JobSubscription(SnapshotSubscription):
         self.without_return = without_return
         self.short_targets = short_targets
         self.jids = None if jobs is None else [job.jid for job in jobs]
+        self._waits_for_client = False
+        """Whether the client has not read what was sent before the changes that it misses."""
         self._missing_after: int | None = None
         """The client misses the changes after this number, apart from the chunks being sent; None if it misses none."""
 
@@ -403,8 +405,25 @@ class JobSubscription(SnapshotSubscription):
         """Whether changes wait until the present chunks are sent. They take no memory: the feed's log has them."""
         return self._missing_after is not None
 
+    def must_wait(self) -> bool:
+        """Return whether changes must wait until the client has got what was sent before."""
+        if self.is_sending or self._waits_for_client:
+            return True
+        outbox = self.connection.outbox
+        if outbox.idle:
+            return False
+        # A client that does not read costs no more than this, and nothing is kept for it.
+        self._waits_for_client = True
+        outbox.when_reached(self._on_read)
+        return True
+
+    def _on_read(self) -> None:
+        self._waits_for_client = False
+        if not self._stopped and not self.is_sending:
+            self.on_all_sent()
+
     def fall_behind(self, number: int) -> None:
-        """Note that the client misses the changes after a number: they follow the present chunks."""
+        """Note that the client misses the changes after a number: they follow what is being sent."""
         self._missing_after = number if self._missing_after is None else min(number, self._missing_after)
 
     def on_all_sent(self) -> None:

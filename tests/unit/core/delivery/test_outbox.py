@@ -171,6 +171,42 @@ def test_when_idle_calls_once_when_all_is_written() -> None:
     assert calls == [b"a"]
 
 
+def test_when_reached_calls_once_when_all_that_waited_before_is_handed_over() -> None:
+    """What is put meanwhile does not delay it, and what it sends comes after that."""
+    slow = Slow(max_bytes=10 * TRANSPORT_BYTES)
+    calls: list[bytes] = []
+
+    def reached() -> None:
+        calls.append(b"".join(slow.socket.written)[-1:])
+        slow.outbox.put(b"c")
+
+    slow.outbox.put(b"a" * TRANSPORT_BYTES)
+    slow.outbox.when_reached(reached)
+    slow.outbox.put(b"b" * TRANSPORT_BYTES)
+    assert not slow.outbox.idle
+    slow.socket.stuck = False
+    write = slow.socket.write
+    slow.socket.write = lambda data: (write(data), setattr(slow.socket, "stuck", True))  # type: ignore[assignment]
+    slow.outbox.pump()
+    assert calls == []
+    slow.socket.stuck = False
+    slow.outbox.pump()
+    assert calls == [b"b"]
+    assert slow.read() == b"a" * TRANSPORT_BYTES + b"b" * TRANSPORT_BYTES + b"c"
+    assert len(calls) == 1
+
+
+def test_when_reached_calls_nothing_after_the_end() -> None:
+    """And it counts neither as bytes nor as a frame."""
+    slow = Slow(max_frames=1)
+    calls: list[None] = []
+    slow.outbox.when_reached(lambda: calls.append(None))
+    slow.outbox.put(b"a")
+    assert (slow.overflows, slow.outbox.bytes) == ([], 1)
+    slow.outbox.close()
+    assert (slow.read(), calls) == (b"", [])
+
+
 def test_when_drained_calls_once_below_half() -> None:
     """A paused replay continues when there is room, with one call for each registration."""
     slow = Slow(max_frames=4)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from websocket_api.core.access.session import Session
 from websocket_api.core.delivery import positions
+from websocket_api.core.delivery.outbox import TRANSPORT_BYTES
 from websocket_api.core.jobs.job import Part
 from websocket_api.core.subscriptions.jobs import JobSubscription
 
@@ -87,7 +88,7 @@ def test_followers_that_read_at_times_have_what_a_new_one_has(auth: tuple[Any, .
 
 
 def test_what_many_lack_is_encoded_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Not for each follower that was still being sent a large change, however late each of them reads."""
+    """Not for each follower, and not before the first of them reads, however late that is."""
     world = World()
     followers = [Follower(world, world.session(".*")) for _ in range(20)]
     settled(world, *followers)
@@ -95,7 +96,7 @@ def test_what_many_lack_is_encoded_once(monkeypatch: pytest.MonkeyPatch) -> None
         one.stop_reading()
     publish(world, 1, *NAMES)
     world.time.pass_(0.2)
-    assert all(one.subscription.is_sending for one in followers)
+    assert all(one.subscription.is_behind for one in followers)
     made: list[Part] = []
     to_dict = Part.to_dict
     monkeypatch.setattr(Part, "to_dict", lambda part: (made.append(part), to_dict(part))[1])
@@ -106,9 +107,44 @@ def test_what_many_lack_is_encoded_once(monkeypatch: pytest.MonkeyPatch) -> None
     for one in followers:
         one.read()
     settled(world, *followers)
-    assert len(made) == 100, "what changed meanwhile; the first change had been made"
+    assert len(made) == len(NAMES), "each in its last state"
     assert all(one.data == followers[0].data for one in followers)
     assert followers[0].data[jid(1)]["done"] == 100
+
+
+def test_a_client_that_does_not_read_keeps_no_changes() -> None:
+    """However many there are. It gets the last state of each part when it reads."""
+    world = World()
+    stuck, reader = (Follower(world, world.session(".*")) for _ in range(2))
+    publish(world, 1, *NAMES)
+    settled(world, stuck, reader)
+    stuck.client.socket.stuck = True
+    for value in range(2 * FRAMES):
+        for name in NAMES[:5]:
+            answer(world, 1, name, value)
+        world.time.pass_(0.2)
+    assert (stuck.client.outbox.bytes, stuck.client.closed_with) == (0, [])
+    settled(world, stuck, reader)
+    assert stuck.data == reader.data
+    assert stuck.data[f"{jid(1)} {NAMES[0]}"]["return"] == 2 * FRAMES - 1
+
+
+def test_a_client_for_which_something_always_waits_gets_changes() -> None:
+    """They come after what waited before them."""
+    world = World()
+    busy = Follower(world, world.session(".*"))
+    publish(world, 1, *NAMES[:50])
+    settled(world, busy)
+    write = busy.client.socket.write
+    busy.client.socket.write = lambda data: (write(data), setattr(busy.client.socket, "stuck", True))  # type: ignore[assignment]
+    busy.client.outbox.max_bytes = 10 * TRANSPORT_BYTES
+    for name in NAMES[:50]:
+        busy.client.connection.send({"type": "reply", "fill": "x" * TRANSPORT_BYTES})
+        answer(world, 1, name)
+        world.time.pass_(0.2)
+        busy.read()
+        assert not busy.client.outbox.idle
+    assert busy.data[jid(1)]["done"] > 40
 
 
 def test_changed_permissions_while_behind_hide_what_changed() -> None:
