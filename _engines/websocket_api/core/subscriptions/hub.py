@@ -32,8 +32,9 @@ log = logging.getLogger(__name__)
 
 SINGLE_SECONDS = 0.008
 """Longest delay on the bus while a client gets each event in a frame of its own, or waits for an event."""
-BUNDLED_SECONDS = 0.02
-"""The same while clients get bundles only; these are sent 20 ms apart."""
+BUNDLED_SECONDS = 0.022
+"""The same while clients get bundles only. A little longer than the 20 ms between two bundles: what is read together
+is then sent at once. With equal times it could wait for nearly 20 ms more, and for as long as these times last."""
 IDLE_SECONDS = 0.05
 """The same without subscriptions to events: jobs, minions and batches are sent some 100 ms after their changes."""
 ALONE_SECONDS = 0.1

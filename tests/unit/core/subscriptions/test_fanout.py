@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from websocket_api.core.subscriptions.events import EventSubscription
 from websocket_api.core.subscriptions.fanout import BUNDLE_SECONDS, MAX_SECONDS, SMOOTHING, WRITE_SHARE
+from websocket_api.core.subscriptions.hub import BUNDLED_SECONDS
 
 from tests.unit.core.support import Client, Socket, World, filter_of
 
@@ -90,6 +91,23 @@ def test_bundles_to_many_clients_are_sent_less_often() -> None:
     assert sum(sizes) == 80
     assert len(sizes) == 3  # the first at once, the others after WRITE_SHARE times 0.008 seconds each
     assert BUNDLE_SECONDS < WRITE_SHARE * 0.008 < MAX_SECONDS
+
+
+@pytest.mark.parametrize("phase", [0.001, 0.01, 0.019])
+def test_what_is_read_together_is_sent_at_once(phase: float) -> None:
+    """Bundles fall into step with the reads of the bus, however long after the first bundle these start."""
+    world = World()
+    client = follower(world, 0.0, bundle=True)
+    world.fire("my/x")
+    world.time.pass_(phase)
+    waited = []
+    for number in range(20):
+        client.got  # noqa: B018 - forget what was sent
+        world.fire("my/x", n=number)
+        world.time.pass_(0.0)
+        waited.append(not client.got)
+        world.time.pass_(BUNDLED_SECONDS)
+    assert (waited[0], any(waited[10:])) == (True, False)
 
 
 @pytest.mark.parametrize("interrupted", [0, 100])
