@@ -51,7 +51,8 @@ class Outcome:
     delivered: int
     in_order: bool
     closed: int
-    latencies: list[float]
+    timed: list[tuple[float, float]]
+    """When events were sent, in seconds after the first one, and how long each took to a client."""
     seconds: float
     """From the first event sent to the last one received."""
     server_cpu: float
@@ -61,6 +62,10 @@ class Outcome:
     """CPU use of all cores while events were sent, as a share."""
     lag: float | None = None
     outbox: float | None = None
+
+    @property
+    def latencies(self) -> list[float]:
+        return [latency for _, latency in self.timed]
 
     @property
     def share(self) -> float:
@@ -144,7 +149,11 @@ def run(stage: Stage, case: Case, token: str, source: Stage | None = None) -> Ou
         delivered=sum(one["delivered"] for one in results),
         in_order=all(one["in_order"] for one in results),
         closed=sum(one["closed"] for one in results),
-        latencies=[latency for one in results for latency in one["latencies"]],
+        timed=[
+            (when - sent["began"], late)
+            for one in results
+            for when, late in zip(one["sent"], one["latencies"], strict=True)
+        ],
         seconds=max(one["last"] for one in results) - sent["began"],
         server_cpu=cpu,
         clients_cpu=max(one["cpu"] / one["seconds"] for one in results),
@@ -161,7 +170,8 @@ def _run_local(stage: Stage, case: Case) -> Outcome:
         child.tell("sent")
         result = child.answer(DRAIN_SECONDS)
     rate = sent["sent"] / sent["seconds"]
-    return Outcome(case, rate, result["delivered"], True, 0, result["latencies"], sent["seconds"], 0.0, 0.0)
+    timed = [(0.0, late) for late in result["latencies"]]
+    return Outcome(case, rate, result["delivered"], True, 0, timed, sent["seconds"], 0.0, 0.0)
 
 
 @dataclass

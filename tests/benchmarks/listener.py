@@ -43,6 +43,7 @@ class Listener:
         self._clients: dict[int, Client] = {}
         self._closed: list[Client] = []
         self._samples = array("d")
+        self._sent = array("d")
         self._poll = select.epoll()
         self._last = 0.0
         self._first = 0.0
@@ -118,6 +119,7 @@ class Listener:
                 pings |= segment.has_ping
                 for when in segment.sent:
                     self._samples.append(now - when)
+                    self._sent.append(when)
             if client.count > before:
                 self._last = now
                 self._first = self._first or now
@@ -131,7 +133,7 @@ class Listener:
 
     def _result(self, began: float, cpu: float) -> dict[str, Any]:
         used, clients = time.process_time() - cpu, [*self._clients.values(), *self._closed]
-        samples = sorted(self._samples)
+        samples = sorted(zip(self._samples, self._sent, strict=True))
         step = len(samples) // MAX_SAMPLES + 1
         return {
             "delivered": sum(client.count for client in clients),
@@ -139,7 +141,8 @@ class Listener:
             "closed": len(self._closed),
             "first": self._first,
             "last": self._last,
-            "latencies": samples[step // 2 :: step],
+            "latencies": [latency for latency, _ in samples[step // 2 :: step]],
+            "sent": [sent for _, sent in samples[step // 2 :: step]],
             "cpu": used,
             "seconds": self._last - began,
         }

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import statistics
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
-from tests.benchmarks import fanout, marks
+from tests.benchmarks import fanout, stopped
 from tests.benchmarks.children import Child, listening_on
 from tests.benchmarks.fanout import Case
 from tests.benchmarks.report import Section
 from tests.benchmarks.stage import SECRET, USER, Stage
-from tests.benchmarks.wire import connected, read_until, text_frame
 from tests.client import Client, Refused
 
 MIB = 1024 * 1024
@@ -37,18 +35,13 @@ def measure(stage: Stage, token: str, section: Section, *, stuck: int, leaving: 
     :param seconds: of each run
     :return: rows of the table
     """
-    rows: list[list[str]] = []
-    others = f"{stuck:,} clients that stop to read"
+    case = Case("engine", CLIENTS, RATE, bundle=True, seconds=seconds)
+    rows = stopped.measure(stage, token, section, case, stuck, MOST_MIB)
     kinds: dict[str, Kind] = {
-        others: lambda rows: _stuck(stage, token, stuck),
         f"{leaving:,} clients that come and leave": lambda rows: _leaving(stage, token, leaving, rows),
         "hostile returns": lambda rows: _hostile_returns(stage, token, section, rows),
     }
-    case = Case("engine", CLIENTS, RATE, bundle=True, seconds=seconds)
     engine = listening_on(stage.port)
-    with _reading(stage, token, stuck):
-        readers = fanout.run(stage, case, token).percentile(0.99) or 0.0
-    rows.append([f"beside {stuck:,} clients that read: p99, ms", f"{1000 * readers:.0f}"])
     for name, kind in kinds.items():
         calm = [fanout.run(stage, case, token)]
         with kind(rows):
@@ -66,31 +59,8 @@ def measure(stage: Stage, token: str, section: Section, *, stuck: int, leaving: 
         in_order = all(one.in_order for one in (*calm, beside))
         section.count(f"beside {name}: events delivered in order", count if in_order else -count, wanted)
         section.goal(f"beside {name}: p99, times that alone", times, OTHERS_TIMES, times <= OTHERS_TIMES)
-        if name == others:
-            as_readers = (beside.percentile(0.99) or 0.0) / readers
-            goal = f"beside {name}: p99, times that beside as many that read"
-            section.goal(goal, as_readers, OTHERS_TIMES, as_readers <= OTHERS_TIMES)
         section.must(f"beside {name}: resident memory, MiB, at most", round(memory), MOST_MIB, memory <= MOST_MIB)
     return rows
-
-
-@contextmanager
-def _reading(stage: Stage, token: str, number: int) -> Iterator[None]:
-    said = fanout.how_to_listen(stage, Case("engine", 1, 1, bundle=True), token)
-    with Child("listener", clients=number, count=0, **said) as child:
-        child.answer(fanout.CONNECT_SECONDS)
-        yield
-
-
-@contextmanager
-def _stuck(stage: Stage, token: str, number: int) -> Iterator[None]:
-    hello = {"id": 1, "type": "subscribe", "subscription": "event", "tag": marks.TAG, "bundle": True}
-    with ExitStack() as stack:
-        for _ in range(number):
-            sock = stack.enter_context(connected(stage.port, token, narrow=True))
-            sock.sendall(text_frame(json.dumps(hello).encode()))
-            read_until(sock, b'"recovered"')
-        yield
 
 
 @contextmanager
