@@ -226,6 +226,7 @@ def build(
             recent_users=master.recent_users,
             jobs=job_registry,
             clock=monotonic,
+            later=later,
         )
         for limit, seconds in IN_FLIGHT_SECONDS.items()
     }

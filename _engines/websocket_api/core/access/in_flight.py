@@ -5,13 +5,14 @@ A job without a slot is not published, so no user can keep the minions busy for 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from ...errors import ApiError
 from ...fair_share import FairTurns, RecentUsers, Share, current_share
 from ..jobs.job import Job
 from ..jobs.registry import JobRegistry
+from ..timing import Clock, Later
 
 MAX_QUEUE = 1_000_000  # the maximum of requests that wait, of all batches
 
@@ -42,12 +43,16 @@ class JobsInFlight:
         limit: str,
         recent_users: RecentUsers,
         jobs: JobRegistry,
-        clock: Callable[[], float],
+        clock: Clock,
+        later: Later,
     ) -> None:
         self.turns = FairTurns(size, MAX_QUEUE, recent_users)
         self._seconds = seconds
         self._limit = limit
         self._clock = clock
+        self._later = later
+        self._planned = False
+        """Whether the slots of the oldest jobs will be released on time."""
         self._jobs: dict[str, tuple[Share, float]] = {}
         """The user of each job and the time when its slot is released, the oldest first."""
         jobs.on_end(self._ended)
@@ -60,6 +65,7 @@ class JobsInFlight:
         :raises ApiError: ``too_many`` if no slot was free in time
         """
         share, slot = current_share(), Slot()
+        self._plan()
         if not await self.turns.enter(share, seconds):
             raise ApiError("too_many", "too many of your jobs have not ended", {"limit": self._limit})
         try:
@@ -74,8 +80,21 @@ class JobsInFlight:
     def tick(self) -> None:
         """Release the slots of jobs that run too long. Called every second."""
         now = self._clock()
-        for jid in [jid for jid, (_, until) in self._jobs.items() if until <= now]:
-            self._leave(jid)
+        while self._jobs and (oldest := next(iter(self._jobs.items())))[1][1] <= now:
+            self._leave(oldest[0])
+
+    def _plan(self) -> None:
+        """Release slots on time while requests come or wait: all of them would wait for the next second."""
+        if self._jobs and not self._planned:
+            self._planned = True
+            _, until = next(iter(self._jobs.values()))
+            self._later(max(0.0, until - self._clock()), self._release)
+
+    def _release(self) -> None:
+        self._planned = False
+        self.tick()
+        if len(self.turns.shares.waiting):
+            self._plan()
 
     def _ended(self, job: Job) -> None:
         if job.jid in self._jobs:

@@ -17,7 +17,13 @@ ANN, BOB = Share("ann", "pam"), Share("bob", "pam")
 
 def in_flight(world: World, size: int) -> JobsInFlight:
     return JobsInFlight(
-        size, seconds=5, limit="jobs_in_flight", recent_users=RecentUsers(world.time), jobs=world.jobs, clock=world.time
+        size,
+        seconds=5,
+        limit="jobs_in_flight",
+        recent_users=RecentUsers(world.time),
+        jobs=world.jobs,
+        clock=world.time,
+        later=world.time.later,
     )
 
 
@@ -51,6 +57,28 @@ async def test_a_long_job_releases_its_slot() -> None:
     world.time.now += 1
     jobs.tick()
     assert jobs.turns.shares.held == 0
+
+
+async def test_who_waits_for_a_slot_gets_it_when_it_is_due() -> None:
+    """At a steady rate all requests would wait for the next second, up to a whole one."""
+    world = World()
+    jobs, started = in_flight(world, 2), list[str]()
+
+    async def ask(name: str) -> None:
+        async with jobs.slot() as slot:
+            started.append(name)
+            slot.job = world.jobs.add_started(name, {"fun": "test.ping", "minions": ["web1"]}, "ann", "pam")
+
+    first, second = (JID[:-1] + last for last in "12")
+    await ask(first)
+    world.time.pass_(0.25)
+    await ask(second)
+    asking = [asyncio.ensure_future(ask(JID[:-1] + last)) for last in "345"]
+    for seconds, number in ((0.0, 2), (4.5, 2), (0.375, 3), (0.25, 4), (4.5, 4), (0.375, 5)):
+        world.time.pass_(seconds)
+        await settle()
+        assert len(started) == number
+    await asyncio.gather(*asking)
 
 
 async def test_a_job_that_was_not_started_holds_no_slot() -> None:

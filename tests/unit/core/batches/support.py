@@ -239,6 +239,7 @@ class Master:
             recent_users=RecentUsers(time),
             jobs=self.world.jobs,
             clock=time,
+            later=time.later,
         )
         self.batches = build(
             store=self.access,
