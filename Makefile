@@ -186,39 +186,42 @@ format: .venv/.made ## Format the Python files
 .PHONY: bench-client bench-journal bench-kills bench-chaos bench-absence bench-scale bench-consoles bench-beside
 bench: bench-commands bench-events bench-reading bench-jobs bench-batches bench-fairness bench-lookbacks bench-leavers bench-console bench-client bench-journal ## Measure on a real master; ARGS=--help lists the choices
 
+# `make bench` checks its arguments in bench-commands, its first part; the others take what they all know.
+PART_ARGS = $(if $(filter bench,$(MAKECMDGOALS)),$(filter --quick --write --help,$(ARGS)),$(ARGS))
+
 bench-commands: .venv/.made
-	@$(PY) -m tests.benchmarks.run $(filter-out --quick,$(ARGS))
+	@$(PY) -m tests.benchmarks.run $(filter-out $(if $(filter bench,$(MAKECMDGOALS)),--quick),$(ARGS))
 
 bench-events: .venv/.made
-	@$(PY) -m tests.benchmarks.events $(filter --quick --write --help,$(ARGS))
+	@$(PY) -m tests.benchmarks.events $(PART_ARGS)
 
 bench-reading: .venv/.made
-	@$(PY) -m tests.benchmarks.reading $(filter --quick --write --help,$(ARGS))
+	@$(PY) -m tests.benchmarks.reading $(PART_ARGS)
 
 bench-jobs: .venv/.made
-	@$(PY) -m tests.benchmarks.large_jobs $(filter --quick --write --help,$(ARGS))
+	@$(PY) -m tests.benchmarks.large_jobs $(PART_ARGS)
 
 # Not a part of bench: it takes some 10 minutes.
-bench-scale: .venv/.made ## Measure a fleet of 10,000 simulated minions with 1,000 clients; ARGS=--quick for a tenth, ARGS=--hostile for those that misbehave, RATE=100 for a lower load
-	@$(PY) -m tests.benchmarks.scale $(filter --quick --hostile --consoles --write --help,$(ARGS)) $(if $(RATE),--rate $(RATE))
+bench-scale: .venv/.made ## Measure a fleet of 10,000 simulated minions with 1,000 clients; ARGS=--quick for a tenth, ARGS="--minions 2500", RATE=100, ARGS=--hostile: see ARGS=--help
+	@$(PY) -m tests.benchmarks.scale $(ARGS) $(if $(RATE),--rate $(RATE))
 
 bench-consoles: .venv/.made ## Measure 1,000 consoles that come back after a reload; ARGS=--quick for a tenth
-	@$(PY) -m tests.benchmarks.scale --consoles $(filter --quick --write --help,$(ARGS))
+	@$(PY) -m tests.benchmarks.scale --consoles $(ARGS)
 
 bench-beside: .venv/.made ## Measure what the engine costs its master, beside one without it
-	@$(PY) -m tests.benchmarks.beside $(filter --quick --write --help,$(ARGS))
+	@$(PY) -m tests.benchmarks.beside $(ARGS)
 
 bench-leavers: .venv/.made
-	@$(PY) -m tests.benchmarks.leavers $(filter --quick --write --help,$(ARGS))
+	@$(PY) -m tests.benchmarks.leavers $(PART_ARGS)
 
 bench-journal: .venv/.made
-	@$(PY) -m tests.benchmarks.journal $(filter --quick --write --help,$(ARGS))
+	@$(PY) -m tests.benchmarks.journal $(PART_ARGS)
 
 bench-console: .venv/.made chromium
-	@$(PY) -m tests.benchmarks.console $(filter --write --help,$(ARGS))
+	@$(PY) -m tests.benchmarks.console $(filter-out $(if $(filter bench,$(MAKECMDGOALS)),--quick),$(PART_ARGS))
 
 bench-client: .venv/.made
-	@$(PY) -m tests.benchmarks.command_lines $(filter --quick --write --help,$(ARGS))
+	@$(PY) -m tests.benchmarks.command_lines $(PART_ARGS)
 
 # Not a part of bench: it takes MINUTES and counts, where the others measure.
 bench-kills: MINUTES ?= 10
@@ -251,13 +254,13 @@ goldens: .venv/.made ## Record the answers of Salt's own salt-api in tests/golde
 	@$(PY) -m tests.goldens.record $(ARGS)
 
 bench-batches: .venv/.made
-	@$(PY) -m tests.benchmarks.batches $(filter --quick --write --help,$(ARGS))
+	@$(PY) -m tests.benchmarks.batches $(PART_ARGS)
 
 bench-lookbacks: .venv/.made
-	@$(PY) -m tests.benchmarks.lookbacks $(filter --quick --write --help,$(ARGS))
+	@$(PY) -m tests.benchmarks.lookbacks $(PART_ARGS)
 
 bench-fairness: .venv/.made
-	@$(PY) -m tests.benchmarks.fairness $(filter --quick --write --help,$(ARGS))
+	@$(PY) -m tests.benchmarks.fairness $(PART_ARGS)
 
 .PHONY: docs
 docs: .venv/.made ## Generate two pages of docs/, pillar.example, AsyncAPI and OpenAPI from the schemas

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import select
@@ -51,12 +52,14 @@ def run_guarded(work: Callable[[Signals], int]) -> int:
     """Do work that starts daemons in another process, and return its exit code, when no process of it is left.
 
     SIGKILL cannot be handled. If this process gets it, the other one gets SIGTERM and cleans up; if the other one gets
-    it, this process kills what it leaves. The other process has a session of its own: a signal to the process group
-    reaches this one only, which sends SIGTERM.
+    it, this process kills what it leaves; if `make` gets it, this process gets SIGTERM. The other process has a session
+    of its own: a signal to the process group reaches this one only, which sends SIGTERM.
 
     :param work: does the work until a signal arrives, and returns the exit code
     """
     guard = Children()
+    if "MAKELEVEL" in os.environ:
+        _prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
     parent = os.getpid()
     # A signal that arrives between the fork and the handlers would be lost.
     signal.pthread_sigmask(signal.SIG_BLOCK, ENDS)
@@ -83,10 +86,16 @@ def _work(work: Callable[[Signals], int], parent: int) -> NoReturn:
         signals = _unblocked()
         if os.getppid() == parent:  # else it ended before the call above
             code = work(signals)
-        sys.stdout.flush()
+    except SystemExit as end:  # argparse has printed why
+        code = end.code if isinstance(end.code, int) else int(end.code is not None)
+        if isinstance(end.code, str):
+            print(end.code, file=sys.stderr)
     except BaseException:  # noqa: BLE001 - the forked process must not run on in its caller
         traceback.print_exc()
     finally:
+        with contextlib.suppress(OSError, ValueError):  # nobody reads it any more
+            sys.stdout.flush()
+            sys.stderr.flush()
         os._exit(code)  # at Python's own exit another signal would have its usual effect again
 
 

@@ -22,6 +22,7 @@ import psutil
 from tests.benchmarks import fanout, ways
 from tests.benchmarks.children import Child
 from tests.benchmarks.fanout import Case
+from tests.benchmarks.guarded import guarded
 from tests.benchmarks.report import Section, table, write
 from tests.benchmarks.stage import AWAY, Stage
 
@@ -52,6 +53,7 @@ def measure(stages: tuple[Stage, Stage], samples: int, calls: int) -> Section:
         for load, limit in (("at rest", IDLE_TIMES), ("loaded", LOADED_TIMES)):
             with _loaded(stages, tokens[0]) if load == "loaded" else ExitStack():
                 for name, both, number in kinds:
+                    print(f"measuring {name}, {load}, {number} times each ...", flush=True)
                     pairs = _in_turns(both, number)
                     ours, alone = (statistics.median(one) for one in zip(*pairs, strict=True))
                     times, (low, high) = ours / alone, _range(pairs)
@@ -140,6 +142,7 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="put the figures into docs/benchmarks.md")
     asked = parser.parse_args()
     logging.basicConfig(level=logging.ERROR)
+    print("starting two masters ...", flush=True)
     with Stage(saltnado=False) as ours, Stage(saltnado=False, engine=False) as alone:
         section = measure((ours, alone), *((20, 4) if asked.quick else (300, 60)))
     print(f"\n{section.markdown()}\n")
@@ -148,4 +151,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    guarded(main)

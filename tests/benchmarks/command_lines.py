@@ -9,6 +9,7 @@ import time
 from dataclasses import dataclass
 
 from tests.benchmarks.children import Child
+from tests.benchmarks.guarded import guarded
 from tests.benchmarks.programs import PEPPER, SALT, SALT_LIVE, Programs, Run
 from tests.benchmarks.report import Section, table, write
 from tests.benchmarks.stage import Stage
@@ -171,4 +172,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    guarded(main)

@@ -17,6 +17,7 @@ from playwright.sync_api import sync_playwright
 from tests.benchmarks import console_job
 from tests.benchmarks.console_page import MIB, TOKEN, WATCH, heap, of_frames, storm
 from tests.benchmarks.console_stage import LargeStage, grains_are_read
+from tests.benchmarks.guarded import guarded
 from tests.benchmarks.report import Section, table, write
 from tests.benchmarks.stage import Stage
 from tests.client import Client
@@ -194,4 +195,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    guarded(main)

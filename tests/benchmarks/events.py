@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from tests.benchmarks import fanout, idle, replay, stalled
 from tests.benchmarks.fanout import Case, Outcome
+from tests.benchmarks.guarded import guarded
 from tests.benchmarks.report import Section, table, write
 from tests.benchmarks.stage import Stage
 
@@ -234,4 +235,4 @@ def _thousand(seconds: float | None) -> float | None:
 
 
 if __name__ == "__main__":
-    main()
+    guarded(main)

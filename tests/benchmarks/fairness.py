@@ -21,6 +21,7 @@ from typing import Any
 
 import websocket
 
+from tests.benchmarks.guarded import guarded
 from tests.benchmarks.report import Section, table, write
 from tests.benchmarks.stage import AWAY, SECRET, USER, Stage
 from tests.benchmarks.timing import Times
@@ -205,4 +206,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    guarded(main)

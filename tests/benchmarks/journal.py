@@ -17,6 +17,7 @@ from typing import Any
 
 from tests.benchmarks import fanout, replay
 from tests.benchmarks.fanout import Case, Outcome
+from tests.benchmarks.guarded import guarded
 from tests.benchmarks.report import Section, table, write
 from tests.benchmarks.stage import CHECKOUT, Stage
 from tests.support.redis_server import RedisServer
@@ -208,4 +209,4 @@ def resume_seconds(stage: Stage, events: int) -> float:
 
 
 if __name__ == "__main__":
-    main()
+    guarded(main)

@@ -21,6 +21,7 @@ from salt_live import AsyncClient, Position
 
 from tests.benchmarks.children import Child
 from tests.benchmarks.followers import Commands, Follower, order_of, unaccounted
+from tests.benchmarks.guarded import guarded
 from tests.benchmarks.report import Section, table, write
 from tests.benchmarks.stage import AWAY, SECRET, USER, Stage
 from tests.support.waiting import is_open, until
@@ -150,4 +151,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    guarded(main)

@@ -17,6 +17,7 @@ from typing import Any
 import psutil
 
 from tests.benchmarks.children import cpu_seconds
+from tests.benchmarks.guarded import guarded
 from tests.benchmarks.report import Section, table, write
 from tests.benchmarks.returns import fire
 from tests.benchmarks.stage import USER, Stage
@@ -155,4 +156,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    guarded(main)

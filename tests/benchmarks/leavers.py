@@ -10,6 +10,7 @@ import struct
 import time
 import urllib.request
 
+from tests.benchmarks.guarded import guarded
 from tests.benchmarks.report import Section, table, write
 from tests.benchmarks.stage import Stage
 from tests.support.handshakes import UPGRADE_LINES
@@ -121,4 +122,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    guarded(main)

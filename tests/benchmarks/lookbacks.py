@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.benchmarks import fanout, replay, stage
+from tests.benchmarks.guarded import guarded
 from tests.benchmarks.report import Section, table, write
 from tests.benchmarks.stage import SECRET, USER, Stage
 from tests.benchmarks.timing import Times
@@ -194,4 +195,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    guarded(main)

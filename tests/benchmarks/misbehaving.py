@@ -43,6 +43,7 @@ def measure(stage: Stage, token: str, section: Section, *, stuck: int, leaving: 
     }
     engine = listening_on(stage.port)
     for name, kind in kinds.items():
+        print(f"measuring beside {name} ...", flush=True)
         calm = [fanout.run(stage, case, token)]
         with kind(rows):
             beside = fanout.run(stage, case, token)

@@ -15,6 +15,7 @@ import psutil
 from tests.benchmarks import fanout
 from tests.benchmarks.children import cpu_seconds, listening_on
 from tests.benchmarks.fanout import Case
+from tests.benchmarks.guarded import guarded
 from tests.benchmarks.report import Section, table, write
 from tests.benchmarks.stage import Stage
 
@@ -116,4 +117,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    guarded(main)

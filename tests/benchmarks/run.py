@@ -7,6 +7,7 @@ import logging
 import time
 
 from tests.benchmarks import formatted, local_times, lows, publish, startup
+from tests.benchmarks.guarded import guarded
 from tests.benchmarks.report import write
 from tests.benchmarks.stage import Stage
 
@@ -45,4 +46,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    guarded(main)

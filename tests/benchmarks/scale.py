@@ -12,9 +12,8 @@ import re
 import resource
 import socket
 import statistics
-import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -26,6 +25,7 @@ from tests.benchmarks import misbehaving
 from tests.benchmarks.children import cpu_seconds
 from tests.benchmarks.fanout import percentile
 from tests.benchmarks.fleet_load import COMMANDS, JOB_SECONDS, LAST_SECONDS, LATE_SECONDS, Extent, latencies, under_load
+from tests.benchmarks.guarded import guarded
 from tests.benchmarks.report import Section, table, write
 from tests.benchmarks.requesters import POLL_SECONDS, Commands, Pollers
 from tests.benchmarks.stage import SECRET, USER, Stage
@@ -39,6 +39,7 @@ NAME, HOSTILE, RATE = "scale", "hostile", "scale_rate"
 P99_SECONDS, COMMAND_TIMES, MEMORY_MIB, GROWTH_MIB = 0.5, 1.3, 400, 20
 CONSOLES_SECONDS = 1.0
 ROUNDS = 5  # reloads
+FLEETS, RATES = (100, 100_000), (10, 5_000)  # that can be asked for: at least, at most
 CONSOLE: tuple[dict[str, Any], ...] = (
     {"subscription": "minions", "grains": ["os", "osrelease", "saltversion", "roles"]},
     {"subscription": "batch"},
@@ -86,7 +87,9 @@ def measure_rate(stage: Stage, extent: Extent) -> Section:
 
 
 def _measure_load(stage: Stage, token: str, extent: Extent, section: Section) -> None:
+    print("measuring commands at rest ...", flush=True)
     idle, pollers = Commands(stage, token).run(COMMANDS), Pollers(stage, token, extent.pollers)
+    print(f"measuring under load, for {extent.seconds:.0f} s ...", flush=True)
     load = under_load(stage, token, extent, pollers)
     wanted_single = extent.single * load.count // 50
     got_bundled = sum(child["delivered"] for child in load.bundled)
@@ -263,27 +266,44 @@ def _explanation(extent: Extent) -> str:
     )
 
 
+def _between(least: int, most: int) -> Callable[[str], int]:
+    """Return what reads a number of these as an argument."""
+
+    def read(text: str) -> int:
+        if not text.isdecimal() or not least <= int(text) <= most:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a number from {least:,} to {most:,}")
+        return int(text)
+
+    return read
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.scale", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="with a tenth of the fleet and of the clients")
+    parser.add_argument("--minions", type=_between(*FLEETS), metavar="N", help="with a fleet of N minions")
     parser.add_argument(
         "--consoles", action="store_true", help="measure consoles that come back after a reload, instead"
     )
     parser.add_argument("--hostile", action="store_true", help="only the clients and minions that misbehave")
-    parser.add_argument("--rate", type=int, metavar="N", help="only the load, at N events/s instead of 500")
+    parser.add_argument(
+        "--rate", type=_between(*RATES), metavar="N", help="only the load, at N events/s instead of 500"
+    )
     parser.add_argument("--write", action="store_true", help="put the figures into docs/benchmarks.md")
     asked = parser.parse_args()
+    kinds = {measure_consoles: asked.consoles, hostile: asked.hostile, measure_rate: asked.rate}
+    if sum(map(bool, kinds.values())) > 1:
+        parser.error("--consoles, --hostile and --rate each choose what is measured: give one of them")
     logging.basicConfig(level=logging.ERROR)
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     extent = QUICK if asked.quick else Extent()
-    extent = replace(extent, rate=asked.rate or extent.rate)
+    extent = replace(extent, rate=asked.rate or extent.rate, minions=asked.minions or extent.minions)
     users = {USER: [".*", "@runner", "@wheel", "@jobs", "@events", "@fire"], **extent.users}
     master_opts = {"external_auth": {"sharedsecret": users}, "sharedsecret": SECRET}
     began = time.monotonic()
+    print(f"starting a master that knows {extent.minions:,} minions ...", flush=True)
     with FleetStage(minions=0, saltnado=False, keys=extent.minions, master_opts=master_opts) as stage:
         wait_until(lambda: _knows(stage, extent.minions), "the grains of all minions", timeout=300, every=1.0)
-        kinds = {measure_consoles: asked.consoles, hostile: asked.hostile, measure_rate: asked.rate}
         section = next((kind for kind, is_asked in kinds.items() if is_asked), measure)(stage, extent)
     print(f"\n{section.markdown()}\n")
     if asked.write:
@@ -301,4 +321,4 @@ def _knows(stage: Stage, minions: int) -> bool:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    guarded(main)
