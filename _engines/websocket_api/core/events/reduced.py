@@ -21,9 +21,9 @@ def reduce_body(event: Event, seen: frozenset[str], lists: tuple[str, ...], hide
         if shown is None:
             shown = derived.decoded = event.decoded()
         data: dict[str, Any] = {name: value for name, value in shown["data"].items() if name not in hide}
-        for name in lists:
-            if isinstance(data.get(name), list):
-                data[name] = _select(data[name], seen, derived.indexes.setdefault(name, {}))
+        for name in data.keys() & set(lists):
+            values = data[name] if isinstance(data[name], list) else []  # who sees what else it is cannot be known
+            data[name] = _select(values, seen, derived.indexes.setdefault(name, {}))
         made = derived.reduced[seen, hide] = encode_body(  # without a sender: no minion sent it
             shown["seq"], shown["tag"], data, master=shown.get("master"), origin=shown.get("origin")
         )
@@ -35,10 +35,11 @@ def _select(values: list[Any], seen: frozenset[str], indexes: dict[Any, int]) ->
 
     It takes the time of the smaller of the two: most viewers see a few of thousands of minions.
 
+    :param values: names of minions, and anything else that an event on the bus may have there, which nobody gets
     :param indexes: the index of each value in the list; filled by the first call, for the next viewers
     """
     if not indexes:
-        indexes.update((value, index) for index, value in enumerate(values))
-    if len(indexes) != len(values):
-        return [value for value in values if value in seen]  # a value occurs twice
+        indexes.update((value, index) for index, value in enumerate(values) if isinstance(value, str))
+    if len(indexes) != len(values):  # a name occurs twice, or not all are names
+        return [value for value in values if isinstance(value, str) and value in seen]
     return sorted(seen & indexes.keys(), key=indexes.__getitem__)

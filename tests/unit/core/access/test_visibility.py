@@ -205,6 +205,19 @@ def test_a_new_job_is_reduced_to_its_visible_minions() -> None:
     assert shown(on, "ping") == shown(on, "all")
 
 
+@pytest.mark.parametrize("minions", [["web1", "db"], ["web1", ["db"], {"db": 1}, None, 7, "db"], {"db": ["web1"]}, "db"])
+@pytest.mark.parametrize("missing", [["web2", "db2"], [["web2"], "web2"], {"db2": 1}, 5])
+def test_a_reduced_job_has_nothing_but_visible_minions_in_its_lists(minions: Any, missing: Any) -> None:
+    """Events on the bus can have any form there."""
+    on = world()
+    job(on, "web1", "db")
+    on.fire(f"salt/job/{JID}/new", fun="test.ping", user="root", jid=JID, minions=minions, missing=missing)
+    seen = shown(on, "web")
+    assert seen is not None
+    assert set(seen["minions"]) <= {"web1"}
+    assert set(seen["missing"]) <= {"web2"}
+
+
 @pytest.mark.parametrize(
     ("tag", "data"), [(f"salt/job/{JID}/new", {"fun": "test.ping", "minions": ["web1", "db"]}), PRESENT]
 )
@@ -415,7 +428,7 @@ def test_equal_viewers_are_equal() -> None:
 def test_malformed_events_raise_no_error() -> None:
     """Each viewer gets an answer for events of any form."""
     on = world()
-    odd: list[Any] = [None, 17, "text", {"a": 1}, ["a", 1, None], {}]
+    odd: list[Any] = [None, 17, "text", {"a": 1}, ["a", 1, None], ["web1", ["a"], {"a": 1}], {}]
     for tag in (f"salt/job/{JID}/new", f"salt/job/{JID}/ret/web1", f"salt/run/{JID}/ret", "salt/presence/change"):
         for value in odd:
             names = ("minions", "missing", "present", "new", "lost", "fun", "arg", "fun_args", "user", "id", "tgt")
