@@ -2,8 +2,8 @@
 
 FILES = {
     "VERSION": "e9dd8507f4bf0c6f42458e41aea833ad0bd3f6127272335eee9bf4d58541ed67",
-    "asyncapi.json": "2d71a69f6a7d1ebd625ce85c0edf22d908f4a90c483fdbdb00c113707e93c6cf",
-    "common.json": "8873ec45ccad18af9a2d5f6ece0ec188c44e079be5cd885c0890feb890bed6ce",
+    "asyncapi.json": "ef0baef414ca47e8480c362a42af32de7b6dd7f2197a9377bc29d84bbe20cd26",
+    "common.json": "1371e807c0101ee513964c2d780967329bb3dceb6d52fef485d8041c4cc4dd47",
     "frames.json": "960d74410ba934dff4420b969e2b9154554f2aba203df6a403c31f902fa219d5",
     "http.json": "c68bd9283c1539ce01ee622421661faf87ab10b145899809a90ced64e4adff91",
     "openapi.json": "8870df2816d7abbac4b8c75a4a5ccab7faae13dabab884e6d1a1bcf4b8869083",
@@ -29,7 +29,7 @@ FILES = {
     "operations/resume_batch.json": "f4f6d36d1b1f39cc83ce90006d1f4322bb69baa68692615693b765b9834a79bb",
     "operations/runner.json": "32b36b1fa384bc97e5e6d8a5d17f010ef5708e7a1bbb4aff6857839a100de814",
     "operations/signature.json": "ed3254fb77e43784399fe524d7ca799b0f8eb6ef26aa0344381f741103ed7478",
-    "operations/subscribe.json": "a15432d8d5b63632a0e10971538e1c2393c2855b8f3f397a9da7d0ce9fe24ac9",
+    "operations/subscribe.json": "173751cfa3e58b046c21dc2124360b320725b96c44dd0d05bc0c5522ed685fa0",
     "operations/unsubscribe.json": "dacf422930b71d708df6b5d0cd99026e995757864d12f6a6b8a5d12ba79a63b7",
     "operations/wheel.json": "15206138e6114cfb4a23500a94f92c5141da452f503ea21b054261abc966af68",
     "operations/whoami.json": "84ee001751559f20a5c813fba5370593c2fb0f86f096b9dccb48298f07319283",

@@ -155,7 +155,7 @@ export type Tags = (string | Array<string>);
  * `\d`, `\w`, `\s` and `\b` only know ASCII; `$` and `\z` are the very end of the tag, and `\Z` is invalid. An
  * expression has at most 256 characters. All expressions of one filter have at most 2,000 instructions; repetitions
  * multiply them. They never match a tag of more than 512 bytes. A server without the package `google-re2` refuses
- * them.
+ * them. All shell patterns of one filter have at most 4,096 characters and 512 wildcards together.
  */
 export type MatchType = ("startswith" | "endswith" | "find" | "fnmatch" | "regex");
 
@@ -1240,7 +1240,8 @@ export type SubscribeRequest = {
   master?: MasterIds;
   /**
    * For `event`: only events of jobs, runners and wheels that run these functions. A full name, in which `*`, `?` and
-   * `[...]` match as in a shell, or a list of at most 64 names of which one must match.
+   * `[...]` match as in a shell, or a list of at most 64 names of which one must match. Names with such characters
+   * have at most 4,096 characters and 512 of these together.
    */
   fun?: FunctionGlobs;
   /**

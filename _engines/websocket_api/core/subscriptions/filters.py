@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import fnmatch
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -11,6 +9,7 @@ from typing import Any, Protocol
 from ..access.user_limits import weight
 from ..events.encoding import decode, encode
 from ..events.event import Event, minions_of
+from . import globs
 from .filter_index import Key
 from .regex import Expressions
 
@@ -21,10 +20,6 @@ _PLAIN: dict[str, Callable[[str, str], bool]] = {
     "endswith": str.endswith,
     "find": lambda tag, part: part in tag,
 }
-
-
-_WILD = re.compile(r"[*?\[\]]")
-"""Matches characters with a meaning in a glob."""
 
 
 class EventFilter(Protocol):
@@ -96,7 +91,7 @@ class Filter:
             keys = keys_of(self.tags, self.match_type)
             if keys:
                 return keys
-        if any(_WILD.search(fun) for fun in self.funs):
+        if any(globs.WILD.search(fun) for fun in self.funs):
             return ()
         return tuple(Key("fun", fun) for fun in self.funs)
 
@@ -137,12 +132,16 @@ def make(message: Mapping[str, Any], masters: frozenset[str] = frozenset()) -> F
     """Return the filter of a validated ``subscribe`` or ``get_event`` message.
 
     :param masters: only events of these; empty for all
-    :raises ApiError: ``bad_message`` if a regular expression is invalid or too large, or if RE2 is not installed
+    :raises ApiError: ``bad_message`` if a regular expression is invalid, if patterns are too large, or if RE2 is not
+        installed
     """
     match_type = message.get("match_type", "startswith")
     tag = message.get("tag")
-    tags = _as_tuple(tag)
+    tags, funs = _as_tuple(tag), _as_tuple(message.get("fun"))
+    globs.check("/fun", funs)
     expressions = None
+    if match_type == "fnmatch":
+        globs.check("/tag", tags)
     if match_type == "regex":
         paths = ["/tag"] if isinstance(tag, str) else [f"/tag/{index}" for index in range(len(tags))]
         expressions = Expressions(zip(paths, tags, strict=True))
@@ -151,7 +150,7 @@ def make(message: Mapping[str, Any], masters: frozenset[str] = frozenset()) -> F
         tags=() if "" in tags and match_type in ("startswith", "endswith", "find") else tags,
         match_type=match_type,
         minions=frozenset(_as_tuple(message.get("minions"))),
-        funs=_as_tuple(message.get("fun")),
+        funs=funs,
         jids=frozenset(_as_tuple(message.get("jid"))),
         masters=masters,
         without_return=bool(message.get("without_return", False)),
@@ -198,7 +197,7 @@ def _key(tag: str, match_type: str) -> Key | None:
         return Key("suffix", tag)
     if match_type != "fnmatch":
         return None
-    wild = [match.start() for match in _WILD.finditer(tag)]
+    wild = [match.start() for match in globs.WILD.finditer(tag)]
     if not wild or wild[0] > 0:
         return Key("prefix", tag[: wild[0]] if wild else tag)
     tail = tag[wild[-1] + 1 :]
@@ -207,7 +206,6 @@ def _key(tag: str, match_type: str) -> Key | None:
 
 def _matcher(patterns: tuple[str, ...], match_type: str) -> Fits:
     if match_type == "fnmatch":
-        globs = [re.compile(fnmatch.translate(pattern)).match for pattern in patterns]
-        return lambda text: any(glob(text) for glob in globs)
+        return globs.matcher(patterns)
     fits = _PLAIN[match_type]
     return lambda text: any(fits(text, pattern) for pattern in patterns)

@@ -130,7 +130,7 @@ Tags: TypeAlias = "str | list[str]"
 # `\d`, `\w`, `\s` and `\b` only know ASCII; `$` and `\z` are the very end of the tag, and `\Z` is invalid. An
 # expression has at most 256 characters. All expressions of one filter have at most 2,000 instructions; repetitions
 # multiply them. They never match a tag of more than 512 bytes. A server without the package `google-re2` refuses
-# them.
+# them. All shell patterns of one filter have at most 4,096 characters and 512 wildcards together.
 MatchType: TypeAlias = 'Literal["startswith", "endswith", "find", "fnmatch", "regex"]'
 
 # Full names of functions, in which `*`, `?` and `[...]` match as in a shell: one string, or a list of at most 64 of
@@ -1344,7 +1344,8 @@ class SubscribeRequest(TypedDict):
     # took over belongs to both; `master` does not go with the id of a `batch`.
     master: NotRequired[MasterIds]
     # For `event`: only events of jobs, runners and wheels that run these functions. A full name, in which `*`, `?`
-    # and `[...]` match as in a shell, or a list of at most 64 names of which one must match.
+    # and `[...]` match as in a shell, or a list of at most 64 names of which one must match. Names with such
+    # characters have at most 4,096 characters and 512 of these together.
     fun: NotRequired[FunctionGlobs]
     # For `job`: the jobs to subscribe to; with `*`, or by default, all that you may see. For `event`: only events of
     # these jobs. One job id, or a list of at most 64.

@@ -205,7 +205,9 @@ def test_a_new_job_is_reduced_to_its_visible_minions() -> None:
     assert shown(on, "ping") == shown(on, "all")
 
 
-@pytest.mark.parametrize("minions", [["web1", "db"], ["web1", ["db"], {"db": 1}, None, 7, "db"], {"db": ["web1"]}, "db"])
+@pytest.mark.parametrize(
+    "minions", [["web1", "db"], ["web1", ["db"], {"db": 1}, None, 7, "db"], {"db": ["web1"]}, "db"]
+)
 @pytest.mark.parametrize("missing", [["web2", "db2"], [["web2"], "web2"], {"db2": 1}, 5])
 def test_a_reduced_job_has_nothing_but_visible_minions_in_its_lists(minions: Any, missing: Any) -> None:
     """Events on the bus can have any form there."""

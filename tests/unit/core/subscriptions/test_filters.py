@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import fnmatch
 import time
 from typing import Any
 
 import pytest
 from websocket_api.core.events.event import Event, make
-from websocket_api.core.subscriptions import filters
+from websocket_api.core.subscriptions import filters, globs
+from websocket_api.errors import ApiError
 
 from tests.unit.core.support import JID, filter_of
 
@@ -38,6 +40,39 @@ TAGS: list[tuple[Any, str | None, bool]] = [
     (["my/", "your/"], None, False),
     (["my/", ""], None, True),
 ]
+
+
+@pytest.mark.parametrize("field", ["tag", "fun"])
+@pytest.mark.parametrize(
+    ("globs", "fault"),
+    [
+        (["salt/job/*/ret/web?"] * 64, None),
+        (["x" * 255] * 64, None),  # names without a wildcard are not compiled
+        (["*a" * 8] * 64, None),
+        (["*a" * 8] * 63 + ["*a" * 9], "512 wildcards"),
+        (["[" * 256, "[" * 257], "512 wildcards"),
+        (["*" + "a" * 255] * 16, None),
+        (["*" + "a" * 255] * 17, "4,096 characters"),
+    ],
+)
+def test_globs_that_take_long_to_compile_are_refused(field: str, globs: Any, fault: str | None) -> None:
+    """Compiling is done on the loop, before anything else of the message counts."""
+    message = {field: globs, "match_type": "fnmatch"}
+    if fault is None:
+        filters.make(message)
+        return
+    with pytest.raises(ApiError) as refused:
+        filters.make(message)
+    assert refused.value.code == "bad_message"
+    assert fault in refused.value.message
+    assert refused.value.details == [{"path": f"/{field}", "message": refused.value.message.split(" ", 1)[1]}]
+
+
+@pytest.mark.parametrize("name", ["a.b", "a]b", "a*", "a[b]c", "[!a]", "[a", ""])
+@pytest.mark.parametrize("text", ["a.b", "axb", "a]b", "abc", "b", "[a", "", "a.b\n"])
+def test_globs_match_as_fnmatch_does(name: str, text: str) -> None:
+    """Also names without a wildcard, which are compared as they are."""
+    assert globs.matcher((name, "never"))(text) is fnmatch.fnmatchcase(text, name)
 
 
 @pytest.mark.parametrize(("tag", "match_type", "wanted"), TAGS)
