@@ -21,17 +21,27 @@ PAGE = CHECKOUT / "docs" / "benchmarks.md"
 
 INTRODUCTION = """# Benchmarks
 
-`make bench ARGS=--write` writes this page; `make bench` measures and prints. The master, the minions, the other APIs
-and the measuring clients all run on one machine. So the figures compare several ways of doing the same thing. They do
-not predict the capacity of your machine.
+The master, the minions, the other APIs and the measuring clients all run on one machine. So the figures compare several
+ways of doing the same thing. They do not predict the capacity of your machine:
+[operating](operating.md#ten-thousand-minions) says what to plan for a large fleet, and how to measure your own.
 
-`make bench-client` measures the command line `salt-live` beside pepper and `salt`; it is a part of `make bench`.
-`make bench-kills MINUTES=10` kills the engine at random and counts; `make bench-chaos MINUTES=10` does the same to two
-masters, Redis and connections. `make bench-scale` measures a fleet of 10,000 simulated minions with 1,000 clients, and
-with `ARGS=--hostile` clients and minions that misbehave. `make bench-beside` measures what the engine costs its master,
-and `make bench-absence` for how long events are missing after a kill, an upgrade and a restart. `make soak` uses an
-engine for an hour. It fails if memory, descriptors, threads or files grow, or if an event is neither delivered nor in a
-gap. Each is run by itself.
+Each section ends with the goals of the project and whether this run reached them. A goal in *times* or *%* compares two
+ways of the same run, so it holds on other machines; one in ms or MiB depends on the machine. *Busy before* in the last
+line of a section is the use of all cores just before: above a few percent, times mean little.
+
+`make bench` measures and prints; `make bench ARGS=--write` also writes this page. Each of these is run by itself, and
+`ARGS=--help` lists its options:
+
+| command | measures |
+| --- | --- |
+| `make bench-scale` | a fleet of 10,000 simulated minions with 1,000 clients; `ARGS=--hostile`: those that misbehave |
+| `make bench-consoles` | 1,000 consoles that come back after a reload |
+| `make bench-beside` | what the engine costs its master |
+| `make bench-client` | the command line `salt-live` beside pepper and `salt`; a part of `make bench` |
+| `make bench-absence` | for how long events are missing after a kill, an upgrade and a restart |
+| `make bench-kills MINUTES=10` | kills the engine at random, and counts |
+| `make bench-chaos MINUTES=10` | does the same to two masters, Redis and connections |
+| `make soak MINUTES=60` | whether memory, descriptors, threads or files grow, or an event is lost without a gap |
 """
 
 
