@@ -24,7 +24,7 @@ from children import Signals, run_guarded
 
 from tests.benchmarks.accounts import Account, Place, Places
 from tests.benchmarks.chaos_clients import BareFollower, World
-from tests.benchmarks.children import CHECKOUT
+from tests.benchmarks.children import CHECKOUT, STOPPED
 from tests.benchmarks.masters import LAYOUTS, Masters, start_senders
 from tests.benchmarks.report import Section, table, write
 from tests.support.waiting import until, wait_until
@@ -135,7 +135,7 @@ def measure_all(
                 outcomes = found.setdefault((name, layout), [])
                 for _ in range(times):
                     if signals.received:
-                        raise KeyboardInterrupt
+                        raise SystemExit(STOPPED)
                     outcomes.append(asyncio.run(measure(masters, fault)))
                     print(f"{layout}, {name}: {outcomes[-1]}", flush=True)
         finally:

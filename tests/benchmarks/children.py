@@ -17,6 +17,7 @@ import psutil
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 Result = TypeVar("Result")
+STOPPED = "stopped before the end: nothing was measured"
 
 
 def with_bytecode(folder: Path) -> dict[str, str]:
@@ -104,10 +105,15 @@ def cpu_seconds(process: psutil.Process) -> float:
 
 
 async def until_stopped(work: Coroutine[Any, Any, Result], is_stopped: Callable[[], bool]) -> Result:
-    """Do some work, and cancel it when ``is_stopped()`` is true."""
+    """Do some work, and cancel it when ``is_stopped()`` is true.
+
+    :raises SystemExit: it was cancelled
+    """
     task = asyncio.create_task(work)
     while not task.done():
         await asyncio.wait([task], timeout=0.2)
         if is_stopped():
             task.cancel()
+    if task.cancelled():
+        raise SystemExit(STOPPED)
     return await task

@@ -14,7 +14,9 @@ sys.path.append(str(Path(__file__).resolve().parents[2] / "tools"))
 
 from children import ENDS, Children, Signals, run_guarded
 
-STOPPED = 130
+from tests.benchmarks.children import STOPPED
+
+STOPPED_CODE = 130
 """The exit code after a signal, as of a program that Ctrl-C ends."""
 
 
@@ -46,8 +48,8 @@ def _work(signals: Signals, folder: str, main: Callable[[], int | None]) -> int:
             raise Stopped
         return main() or 0
     except Stopped:
-        print("stopped before the end: nothing was measured", file=sys.stderr, flush=True)
-        return STOPPED
+        print(STOPPED, file=sys.stderr, flush=True)
+        return STOPPED_CODE
     finally:  # here too, because the process above may have been killed
         left.stop()
         shutil.rmtree(folder, ignore_errors=True)
