@@ -24,7 +24,6 @@ NEVER_TWICE := tests/unit tests/functional/test_native.py \
     tests/integration/systemd
 # Files of unit tests. Each process imports all files before it selects tests, which takes seconds.
 NEED_SALT = $(shell grep -rl --include='test_*.py' with_salt tests/unit)
-NEED_NO_SALT = $(shell grep -rL --include='test_*.py' with_salt tests/unit)
 AT_ONCE = -n $(JOBS_WITH_SALT) --dist loadfile --no-loadscope-reorder $(SECOND_TRY)
 
 .PHONY: help
@@ -138,8 +137,11 @@ test-all: test test-3006 test-newest test-uvloop ## Run all tests, including cos
 	@echo "== Salt 3008, five minutes of use"
 	@PYTHONPATH=clients/python/src $(PY) -m tests.benchmarks.soak --minutes 5
 
-# On other Pythons the unit tests ran without Salt: here, only those that need it. Without such Pythons, all.
-ONCE = -m "not costly$(if $(PYTHONS_FOUND), and (not unit or with_salt)" $(NEED_NO_SALT:%=--ignore=%),")
+# On other Pythons the unit tests ran without Salt: here, only those that need it. Without such Pythons, all. Files are
+# named, because pytest compares each path that it finds with each that it is to ignore.
+NOT_UNIT = $(filter-out tests/unit/,$(sort $(dir $(wildcard tests/*/test_*.py))))
+CLIENT_NEEDS_SALT = $(shell grep -rl --include='test_*.py' with_salt clients/python/tests)
+ONCE = -m "not costly$(if $(PYTHONS_FOUND), and (not unit or with_salt)" $(NOT_UNIT) $(NEED_SALT) $(CLIENT_NEEDS_SALT),")
 
 .PHONY: test-3008
 test-3008: .venv/.made chromium nginx redis shells ## Run all tests but the costly ones on Salt 3008 only
