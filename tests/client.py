@@ -84,6 +84,7 @@ class Client:
 
     def close(self) -> None:
         self.ws.close(timeout=1)
+        self.ws.shutdown()  # the library keeps the socket open if the server closed first
 
     def send(self, message: Any) -> None:
         """Send a dict as JSON, a str as unchanged text, bytes as a binary message."""
@@ -201,6 +202,17 @@ class Client:
                 return json.loads(payload)
             if opcode == websocket.ABNF.OPCODE_BINARY:
                 return payload
+
+
+def logged_in(client: Client, username: str | None, password: str = "demo") -> Client:
+    """Log a new client in if a name is given, and return it; close it if that fails."""
+    try:
+        if username is not None:
+            client.login(username, password)
+    except BaseException:
+        client.close()
+        raise
+    return client
 
 
 class MsgpackClient(Client):

@@ -16,7 +16,7 @@ from typing import Any
 
 import psutil
 
-from tests.client import Client
+from tests.client import Client, logged_in
 from tests.functional.forked_engines import ForkedEngine, fork_engine
 from tests.ports import free_port
 from tests.support.loops import UVLOOP
@@ -240,10 +240,7 @@ class Engine:
 
     def client(self, username: str | None = None, path: str = "", **options: Any) -> Client:
         """Connect, and log in if a name is given."""
-        client = Client(self.url + path, **options)
-        if username is not None:
-            client.login(username)
-        return client
+        return logged_in(Client(self.url + path, **options), username)
 
     def token(self, username: str = "demo") -> str:
         """Return a new token."""

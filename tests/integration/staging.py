@@ -11,7 +11,7 @@ from typing import Any
 
 import psutil
 
-from tests.client import Client, Closed, Refused
+from tests.client import Client, Closed, Refused, logged_in
 from tests.integration.conftest import CHECKOUT, MINION_OPTIONS, master_config, running
 from tests.ports import free_port
 from tests.support.reloading import request_reload
@@ -87,10 +87,7 @@ class Stage:
 
     def client(self, username: str | None = "demo") -> Client:
         """Connect and log in."""
-        client = Client(self.url)
-        if username is not None:
-            client.login(username)
-        return client
+        return logged_in(Client(self.url), username)
 
     def comes_back(self, seconds: float) -> float:
         """Wait until a client can connect and log in; return how long it took."""

@@ -17,7 +17,7 @@ from typing import Any
 
 import psutil
 
-from tests.client import Client
+from tests.client import Client, logged_in
 from tests.integration.conftest import CHECKOUT, MASTER_GRAINS
 from tests.ports import free_port
 from tests.support.waiting import is_open, wait_until
@@ -171,10 +171,7 @@ class Host:
     def client(self, username: str | None = "demo", password: str = "demo", *, tls: bool = True) -> Client:
         """Connect and log in."""
         wait_until(lambda: is_open(self.port), "the engine listening", timeout=60)
-        client = Client(self.url if tls else self.url.replace("wss:", "ws:"))
-        if username is not None:
-            client.login(username, password)
-        return client
+        return logged_in(Client(self.url if tls else self.url.replace("wss:", "ws:")), username, password)
 
     def stop(self) -> None:
         """Stop all processes of this host."""
