@@ -144,8 +144,9 @@ SIGNALS = {
         ("the master starts", "HQTITHQI", 0.05),
         ("the minion starts", "TTTT", 0.2),
         ("the minion starts", "IITT", 0.01),
+        ("the minion starts", "K", 0),
         pytest.param("ready", "TT", 0, marks=pytest.mark.costly),
-        ("ready", "K", 0),
+        pytest.param("ready", "K", 0, marks=pytest.mark.costly),
     ],
 )
 def test_no_order_of_signals_leaves_a_process(
