@@ -1,13 +1,12 @@
-"""Mark the unit tests; skip those marked ``with_salt`` where Salt is not installed."""
+"""Mark the unit tests."""
 
 from __future__ import annotations
 
-import importlib.util
-from collections.abc import Generator
 from pathlib import Path
-from typing import Any
 
 import pytest
+
+from tests.support.missing import pytest_make_collect_report, pytest_runtest_call  # noqa: F401
 
 HERE = Path(__file__).parent
 
@@ -20,18 +19,3 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("unit")
             # The Makefile finds the files with such tests by this word.
             assert not item.get_closest_marker("with_salt") or "with_salt" in item.path.read_text(), item.nodeid
-
-
-if importlib.util.find_spec("salt") is None:
-
-    @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_call(item: pytest.Item) -> Generator[None, Any, Any]:
-        """Skip a marked test that reaches Salt; fail any other, so that it gets the mark."""
-        try:
-            return (yield)
-        except ModuleNotFoundError as error:
-            if error.name is None or error.name.partition(".")[0] != "salt":
-                raise
-            if item.get_closest_marker("with_salt") is None:
-                pytest.fail("a unit test that needs Salt must be marked with_salt")
-            pytest.skip("needs Salt")

@@ -10,7 +10,7 @@ from salt_live import Event, Gap, Position
 
 from tests.benchmarks.followers import Follower, order_of, unaccounted
 
-pytestmark = pytest.mark.any_python
+pytestmark = [pytest.mark.any_python, pytest.mark.with_salt]
 
 OLD, NEW = "e1", "e2"
 PLACES = {number: Position(OLD, 10 + number) for number in range(5)} | {8: Position(NEW, 1), 9: Position(NEW, 2)}

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import tests.conftest  # noqa: F401 - with Salt installed, pytest needs its repair of Salt's importer
+from tests.support.missing import pytest_make_collect_report, pytest_runtest_call  # noqa: F401
 
 HERE = Path(__file__).parent
 

@@ -15,6 +15,8 @@ pytest.importorskip("websockets")
 from salt_live import AsyncClient, ConnectionFailed, Event, Unknown, __version__
 from websockets.asyncio.server import ServerConnection, serve
 
+pytestmark = pytest.mark.with_salt
+
 SECONDS = 20.0
 
 

@@ -18,7 +18,10 @@ from tests.support.waiting import until  # noqa: E402
 from tests.unit.operations.engine import Engine  # noqa: E402
 from tests.unit.operations.test_shared_stream import Follower  # noqa: E402
 
-pytestmark = pytest.mark.skipif(shutil.which("redis-server") is None, reason="redis-server is not installed")
+pytestmark = [
+    pytest.mark.with_salt,
+    pytest.mark.skipif(shutil.which("redis-server") is None, reason="redis-server is not installed"),
+]
 
 SECONDS = 30
 

@@ -23,7 +23,10 @@ from websocket_api.salt_master.event_log_redis import RedisLog  # noqa: E402
 from tests.support.redis_server import RedisServer  # noqa: E402
 from tests.support.waiting import until  # noqa: E402
 
-pytestmark = pytest.mark.skipif(shutil.which("redis-server") is None, reason="redis-server is not installed")
+pytestmark = [
+    pytest.mark.with_salt,
+    pytest.mark.skipif(shutil.which("redis-server") is None, reason="redis-server is not installed"),
+]
 
 SECONDS = 30
 PACE = Pace(beat=0.2, stale=60.0, look=0.2, block=0.2, retry=0.05, refused=0.05)

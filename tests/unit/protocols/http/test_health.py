@@ -46,6 +46,7 @@ async def test_degraded_is_told_from_down(bus: bool, fault: str | None, status: 
         assert report["parts"]["bus"]["status"] == ("ok" if bus else "down")
 
 
+@pytest.mark.with_salt
 async def test_each_part_is_a_metric() -> None:
     """An alert names the part that fails."""
     pytest.importorskip("prometheus_client")
