@@ -11,13 +11,13 @@ from websocket_api.errors import MAX_FAULTS
 from websocket_api.operations.batch_items import ITEMS_PER_TURN
 from websocket_api.operations.dispatcher import Dispatcher
 
-from tests.unit.core.batches.support import settle
+from tests.unit.core.batches.support import Store, settle
 from tests.unit.operations.engine import Engine, Refused, Talker
 
 
-async def started(*, limits: dict[str, Any] | None = None, **users: list[Any]) -> Engine:
+async def started(*, limits: dict[str, Any] | None = None, batches: Store | None = None, **users: list[Any]) -> Engine:
     """An engine whose batch store has answered."""
-    engine = Engine(limits=limits, **users)
+    engine = Engine(limits=limits, batches=batches, **users)
     await engine.services.batches.maintenance.tick()
     return engine
 
@@ -392,6 +392,15 @@ async def test_batches_and_requests_of_other_users_are_not_found() -> None:
     ):
         with pytest.raises(Refused, match="not_found: there is no"):
             await bob.ask(kind, **fields)
+
+
+async def test_batches_are_found_before_the_engine_has_read_its_store() -> None:
+    """After a crash or a reload a client may ask sooner, and would believe that its batch is lost."""
+    store = Store(shared=False)
+    made = await (await (await started(batches=store)).user()).ask("batch", batch=[post()])
+    asked = {"get_batch": {"batch": made["id"]}, "subscribe": {"subscription": "batch", "batch": made["id"]}}
+    for kind, fields in {**asked, "list_batches": {}}.items():
+        assert await (await Engine(batches=store).user()).ask(kind, **fields), kind
 
 
 async def test_batches_need_the_client_local() -> None:

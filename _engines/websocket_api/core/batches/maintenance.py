@@ -81,6 +81,7 @@ class BatchMaintenance:
                 self._context.writer.sign(batch)  # it is from a time without other masters
             if batch.id in to_forget:
                 self._context.reader.hide(batch)
+        self._context.reader.is_complete = True
         lease = Lease(identity, self._run, self._context.clock, self._context.wall)
         self._context.writer.open(lease, Ids(number, last, self._context.wall))
         return lease

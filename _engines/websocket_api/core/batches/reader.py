@@ -99,6 +99,8 @@ class BatchReader:
         """Batches that are to be forgotten, or that lost a part. Clients never see them again."""
         self.removing: dict[int, Batch] = {}
         """Batches that are to be forgotten and are still stored. Their driver must stop them first."""
+        self.is_complete = False
+        """Whether all batches were read that the store had at the start."""
         self._revs: dict[int, tuple[int, list[int]]] = {}
         """The last version read of each batch: the number of the write, and the write that changed each chunk."""
 
@@ -164,9 +166,14 @@ class BatchReader:
         if batch.id not in self.driven and not self._registry.is_held(batch):
             batch.requests, batch.calls, batch.result_room = None, [], 0
 
+    @property
+    def _may_miss_some(self) -> bool:
+        """Whether the store may have batches that are not in memory."""
+        return self._store.shared or not self.is_complete
+
     async def find(self, id_: int) -> None:
-        """Add a batch that another master may have created."""
-        if self._store.shared and id_ not in self.hidden:
+        """Add a batch that another master may have created, or an earlier run of this engine."""
+        if self._may_miss_some and id_ not in self.hidden:
             stored = await self._store.record(id_)
             if stored is not None:
                 self.add(stored)
@@ -185,7 +192,7 @@ class BatchReader:
 
     async def discover(self) -> None:
         """Add the batches that other masters created, and forget those that they removed."""
-        if not self._store.shared:
+        if not self._may_miss_some:
             return
         known = list(self._registry.known())
         ids = set(await self._store.ids()) - self.hidden
