@@ -67,7 +67,7 @@ class BusReader:
         self._missed_due = [self._services.wall() + seconds for seconds in MISSED_SECONDS]
 
     async def read_missed(self) -> None:
-        """Read the jobs and returns that came while the bus was lost."""
+        """Read the jobs and returns that were missed while the bus was lost, once the master has stored them."""
         if self._missed_due and self._services.wall() >= self._missed_due[0]:
             del self._missed_due[0]
             await read_missed(self._services, RECENT_JOBS)

@@ -101,7 +101,7 @@ class EngineCollector:
             "history_events": ("Events that can be resumed from.", len(history)),
             "history_bytes": ("Bytes of the history.", history.bytes),
             "history_oldest_seconds": ("Age of the oldest event in the history.", self._oldest()),
-            "bus_up": ("Whether the master's event bus is heard.", int(services.bus_connected())),
+            "bus_up": ("Whether the engine is connected to the master's event bus.", int(services.bus_connected())),
             "bus_lag_seconds": ("How old the newest event was when it was read.", lag(counters)),
             "jobs": ("Jobs in memory.", len(services.jobs)),
         }

@@ -1,4 +1,4 @@
-"""Which minions changed since a position, and which a client may have: only of these it learns that they are gone."""
+"""Which minions changed since a position, and which of them a client may have: it gets the removal of these only."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MAX_CHANGED = 500
 class SharedNames:
     """The minions that clients of equal viewers may have, found in short steps by the first that needs them.
 
-    :param names: those to look at
+    :param names: the minions to check
     :param has: returns whether such a client may have a minion
     :param number: the newest change
     """
@@ -73,7 +73,7 @@ class Known:
 
 
 class MinionChanges:
-    """Which minions changed when, and who may have them."""
+    """The numbers of the last changes of minions, and the users who may have these minions."""
 
     def __init__(self, minions: MinionRegistry, revisions: Revisions, log: ChangeLog[str]) -> None:
         self._minions = minions

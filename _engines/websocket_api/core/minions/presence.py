@@ -26,28 +26,28 @@ class Presence:
         self._clock = clock
         self._interval = interval
         self._minions: dict[str, set[str]] = {}
-        self._heard: dict[str, float] = {}
+        self._last_sign: dict[str, float] = {}
         """When each master last sent a list, or passed on an event of its minions."""
 
     def add(self, minion: str, master: str) -> None:
         """Note a minion's sign of life at a master. It may be connected to others too."""
-        if not self._hear(master):
+        if not self._note_sign(master):
             return
         self._minions.setdefault(master, set()).add(minion)
 
     def list(self, master: str, minions: Iterable[str]) -> None:
         """Apply a master's list of its minions. Forget the masters that sent nothing for a while."""
-        if self._hear(master):
+        if self._note_sign(master):
             self._minions[master] = set(minions)
         if self._interval is not None:
             oldest = self._clock() - MISSED_LISTS * self._interval
-            for other in [name for name, heard in self._heard.items() if heard < oldest]:
-                self._heard.pop(other)
+            for other in [name for name, at in self._last_sign.items() if at < oldest]:
+                self._last_sign.pop(other)
                 self._minions.pop(other, None)
 
     def change(self, master: str, new: Iterable[str], lost: Iterable[str]) -> None:
         """Apply what changed at a master."""
-        if not self._hear(master):
+        if not self._note_sign(master):
             return
         names = self._minions.setdefault(master, set())
         names.update(new)
@@ -65,16 +65,16 @@ class Presence:
     @property
     def state(self) -> dict[str, tuple[float, Any]]:
         """When each master last sent something, and its minions: for :meth:`restore` in another process."""
-        return {master: (heard, sorted(self._minions.get(master, ()))) for master, heard in self._heard.items()}
+        return {master: (at, sorted(self._minions.get(master, ()))) for master, at in self._last_sign.items()}
 
     def restore(self, state: Mapping[str, tuple[float, Iterable[str]]]) -> None:
         """Continue from the state of an earlier process."""
-        for master, (heard, minions) in state.items():
-            self._heard[master], self._minions[master] = heard, set(minions)
+        for master, (at, minions) in state.items():
+            self._last_sign[master], self._minions[master] = at, set(minions)
 
-    def _hear(self, master: str) -> bool:
+    def _note_sign(self, master: str) -> bool:
         """Note a sign of a master; return False for one too many."""
-        if master not in self._heard and len(self._heard) >= MAX_MASTERS:
+        if master not in self._last_sign and len(self._last_sign) >= MAX_MASTERS:
             return False
-        self._heard[master] = self._clock()
+        self._last_sign[master] = self._clock()
         return True

@@ -261,12 +261,12 @@ class MinionRegistry:
             self._note_unknown(self._liveness.mark_alive(topic.minion, always_notify=topic.kind is Kind.MINION))
 
     def _apply_shared(self, event: Event, data: Mapping[str, Any]) -> None:
-        """Apply an event of a master with keys of its own: it tells only that a minion known here is connected."""
+        """Apply an event of a master with keys of its own: it shows only that a minion known here is connected."""
         topic = event.topic
         if topic.kind is Kind.PRESENCE and topic.believed:
             self._liveness.apply_presence(topic.action, data, event.master, shared=True)
         elif topic.minion in self._minions and event.master and self._liveness.is_sign_of_life(event, data):
-            if not self._minions[topic.minion].elsewhere:  # else its master tells
+            if not self._minions[topic.minion].elsewhere:  # else its master sends its state
                 self.presence.add(topic.minion, event.master)
             self._liveness.mark_alive(topic.minion, always_notify=False)
 

@@ -29,7 +29,7 @@ class MinionTable:
             self.change(name)
 
     def change(self, name: str) -> None:
-        """Report that a minion came, went, or has another key: a target may match it now."""
+        """Report that a minion was added or removed, or has another key: a target may match others now."""
         self.notify(name)
         for call in self._target_listeners:
             call()

@@ -53,7 +53,7 @@ class Console:
     """The console's files by their path below ``/console/``.
 
     They are read and compressed once, at the start. So no path leads to anything else on this machine. The page names
-    its files below a folder that changes with any of them. So browsers keep them without asking, and a page never mixes
+    its files below a folder that changes with any of them. So browsers request each only once, and a page never mixes
     modules of two releases.
 
     :param directory: of the files; None, or one without ``index.html``, means that there is no console
