@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -12,7 +13,7 @@ from tests.benchmarks.children import Child, listening_on
 from tests.benchmarks.fanout import Case, Outcome
 from tests.benchmarks.report import Section
 from tests.benchmarks.stage import Stage
-from tests.benchmarks.wire import connected, read_until, text_frame
+from tests.benchmarks.wire import RECEIVE_BYTES, connected, read_until, text_frame
 
 MIB = 1024 * 1024
 ROUNDS = 3  # of each kind, in turns: what a stop costs is over in a moment, of which one run has few samples
@@ -97,9 +98,12 @@ def _stuck(stage: Stage, token: str, number: int) -> Iterator[None]:
     with ExitStack() as stack:
         for share, message in SUBSCRIPTIONS.values():
             for _ in range(number * share // 100):
-                sock = stack.enter_context(connected(stage.port, token, narrow=True))
+                # A snapshot of megabytes is read first, which would take minutes through buffers of some kB.
+                narrow = message["subscription"] == "event"
+                sock = stack.enter_context(connected(stage.port, token, narrow=narrow))
                 sock.sendall(text_frame(_hello(message).encode()))
                 read_until(sock, _answer(message).encode())
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BYTES)
         yield
 
 
