@@ -10,8 +10,8 @@ from ..core.delivery.connection import Subscription
 from ..core.events.history import RESTART
 from ..core.subscriptions.events import EventSubscription
 from ..core.subscriptions.filters import EventFilter, make
-from ..core.subscriptions.jobs import JobSubscription
-from ..core.subscriptions.minions import MinionSubscription
+from ..core.subscriptions.job_subscription import JobSubscription
+from ..core.subscriptions.minion_subscription import MinionSubscription
 from ..errors import ApiError
 from .call import Call, operation
 from .jobs import visible_jobs

@@ -19,8 +19,8 @@ from websocket_api.core.delivery.chunks import MAX_BYTES, MAX_ITEMS, cut, max_ch
 from websocket_api.core.delivery.outbox import TRANSPORT_BYTES, Outbox
 from websocket_api.core.delivery.positions import Revisions
 from websocket_api.core.delivery.snapshots import SnapshotSubscription
-from websocket_api.core.subscriptions.jobs import JobSubscription
-from websocket_api.core.subscriptions.minions import MinionSubscription
+from websocket_api.core.subscriptions.job_subscription import JobSubscription
+from websocket_api.core.subscriptions.minion_subscription import MinionSubscription
 
 from tests.unit.core.batches.support import Access, Store
 from tests.unit.core.support import JID, Client, Socket, World

@@ -9,8 +9,10 @@ import pytest
 from websocket_api.core.access.session import Session
 from websocket_api.core.access.turns import TURN_SECONDS
 from websocket_api.core.jobs.job import Job, Part
-from websocket_api.core.subscriptions.jobs import MAX_CHUNK_JOBS, MAX_WATCHED, JobSubscription
-from websocket_api.core.subscriptions.minions import MinionSubscription
+from websocket_api.core.subscriptions.job_chunks import MAX_CHUNK_JOBS
+from websocket_api.core.subscriptions.job_subscription import JobSubscription
+from websocket_api.core.subscriptions.jobs import MAX_WATCHED
+from websocket_api.core.subscriptions.minion_subscription import MinionSubscription
 
 from tests.unit.core.support import Client, World, ticks
 

@@ -13,8 +13,8 @@ from websocket_api.core.delivery import positions
 from websocket_api.core.delivery.positions import MAX_ENTRIES, ChangeLog, Revisions
 from websocket_api.core.delivery.snapshots import MAX_KEPT, MAX_SHARED_BYTES, SnapshotSubscription
 from websocket_api.core.jobs.job import Job
-from websocket_api.core.subscriptions.jobs import JobSubscription
-from websocket_api.core.subscriptions.minions import MinionSubscription
+from websocket_api.core.subscriptions.job_subscription import JobSubscription
+from websocket_api.core.subscriptions.minion_subscription import MinionSubscription
 
 from tests.unit.core.subscriptions.test_all_jobs import answer, jid, publish
 from tests.unit.core.support import Client, World

@@ -13,7 +13,7 @@ from websocket_api.core.access.visibility import Viewer
 from websocket_api.core.events.encoding import encode
 from websocket_api.core.jobs.job import Job
 from websocket_api.core.jobs.short_targets import MAX_CHARACTERS, MAX_NAMES, bytes_left_out, with_short_target
-from websocket_api.core.subscriptions.jobs import JobSubscription
+from websocket_api.core.subscriptions.job_subscription import JobSubscription
 
 from tests.unit.core.plain_visibility import PlainVisibility
 from tests.unit.core.random_rights import MINIONS, TARGETS, auth_list

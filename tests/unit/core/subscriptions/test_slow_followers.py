@@ -10,7 +10,7 @@ from websocket_api.core.access.session import Session
 from websocket_api.core.delivery import positions
 from websocket_api.core.delivery.outbox import TRANSPORT_BYTES
 from websocket_api.core.jobs.job import Part
-from websocket_api.core.subscriptions.jobs import JobSubscription
+from websocket_api.core.subscriptions.job_subscription import JobSubscription
 
 from tests.unit.core.subscriptions.test_all_jobs import answer, follow, jid, publish
 from tests.unit.core.support import Client, World

@@ -13,8 +13,8 @@ import pytest
 from websocket_api.core.access.session import Session
 from websocket_api.core.subscriptions.events import EventSubscription
 from websocket_api.core.subscriptions.fanout import BUNDLE_SECONDS, MANY_MEMBERS, WRITES_PER_CHECK, Group
-from websocket_api.core.subscriptions.jobs import JobSubscription
-from websocket_api.core.subscriptions.minions import MinionSubscription
+from websocket_api.core.subscriptions.job_subscription import JobSubscription
+from websocket_api.core.subscriptions.minion_subscription import MinionSubscription
 from websocket_api.core.subscriptions.slow_members import (
     FLUSH_SECONDS,
     MAX_JOINED_WRITES,

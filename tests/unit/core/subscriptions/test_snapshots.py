@@ -9,9 +9,9 @@ from websocket_api.core.access.session import Session
 from websocket_api.core.access.turns import TURN_SECONDS
 from websocket_api.core.jobs.job import Job
 from websocket_api.core.jobs.job_object import job_object
-from websocket_api.core.subscriptions import jobs as feeds
-from websocket_api.core.subscriptions.jobs import JobSubscription
-from websocket_api.core.subscriptions.minions import MinionSubscription
+from websocket_api.core.subscriptions import job_chunks
+from websocket_api.core.subscriptions.job_subscription import JobSubscription
+from websocket_api.core.subscriptions.minion_subscription import MinionSubscription
 
 from tests.unit.core.support import JID, Client, World, ticks
 
@@ -182,7 +182,7 @@ def test_the_minions_of_a_reduced_job_are_counted_for_a_chunk_after_a_change(
         counted.append(job)
         return job_object(job, *more, **named)
 
-    monkeypatch.setattr(feeds, "job_object", count)
+    monkeypatch.setattr(job_chunks, "job_object", count)
     world, client = World(), Client(max_frames=4)
     names = [f"m{number}" for number in range(2000)]
     world.targets.sets["m*"] = set(names)
