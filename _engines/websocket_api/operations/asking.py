@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from ..core.jobs.job import RETURNED, Job
+from ..core.jobs.job import Job
+from ..core.jobs.part import RETURNED
 from ..core.minions.answers import Key, Requester
 from ..errors import ApiError
 from .call import Call

@@ -9,7 +9,8 @@ from ..core.events.encoding import encode, footprint
 from ..core.events.function import function_of
 from ..core.events.redaction import PEM_MARK, redact, redact_private_keys
 from ..core.jobs.call import call_of
-from ..core.jobs.job import RETURNED, Job, memory_of
+from ..core.jobs.job import Job
+from ..core.jobs.part import RETURNED, memory_of
 from ..jids import start_time
 from .services import Services
 

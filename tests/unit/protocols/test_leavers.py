@@ -30,6 +30,7 @@ KEPT_BYTES = 12_000  # of a job or session that the engine keeps
 JOB = (
     "websocket_api.fair_share.Share",
     "websocket_api.core.jobs.job.",
+    "websocket_api.core.jobs.part.",
     "websocket_api.core.events.event.",
     "websocket_api.core.events.tags.",
 )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from ...errors import ApiError
-from ..jobs.job import RETURNED, Job, Part
+from ..jobs.job import Job
+from ..jobs.part import RETURNED, Part
 from .batch import RESULT_BYTES, Batch
 from .context import BatchContext
 from .driven import DrivenBatches

@@ -7,7 +7,8 @@ from collections.abc import Collection, Container, Iterable
 from typing import Any
 
 from ..weighed import Weighed
-from .job import ENDED, Job, Part, state_of
+from .job import Job
+from .part import ENDED, Part, state_of
 
 
 def job_object(

@@ -1,35 +1,30 @@
-"""All jobs that the engine knows, from the bus and the master's job cache; their number and size are limited."""
+"""All jobs that the engine knows, from the bus, from the master's job cache and from its own commands."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
-from itertools import islice
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from ...jids import is_made_at, start_time
+from ...jids import start_time
 from ..events.encoding import encode
 from ..events.event import Event
 from ..events.tags import Kind, named_below
 from .call import call_of, redact_load
+from .credibility import is_of_its_master, may_announce, may_return
 from .gathering import Below, Gathering
-from .job import JOB_BYTES, RETURNED, Job, Part, memory_of
+from .job import JOB_BYTES, Job
+from .part import RETURNED, Part, memory_of
 from .progress import read_progress
-from .retention import Needed, Retention
+from .store import JobStore
 
 log = logging.getLogger(__name__)
 
-MAX_BYTES = 256 * 1024 * 1024
-"""Bytes of memory for jobs, about; older ones are read from the job cache again."""
-INTERNAL = frozenset({"saltutil.find_job"})
-"""Functions that Salt's own clients run to ask about jobs; such jobs are not shown."""
 ANNOUNCING = frozenset({Kind.JOB_NEW, Kind.RUN, Kind.WHEEL})
 """Kinds of events that announce a job: its function, user and target."""
-ANNOUNCED_SECONDS = 120.0
-"""Maximum seconds between a jid and its announcement: a slow master, or another clock behind a syndic."""
 
 
-class JobRegistry:
+class JobRegistry(JobStore):
     """Jobs by jid, newest last.
 
     :param max_jobs: jobs that are kept (core/jobs/retention.py)
@@ -50,63 +45,12 @@ class JobRegistry:
         clustered: bool = False,
         own_cache: bool = False,
     ) -> None:
-        self._retention = Retention(max_jobs, clock)
+        super().__init__(max_jobs, clock)
         self._gathering = None if below is None else Gathering(below, clock)
         self._clock = clock
         self._master = master
         self._clustered = clustered
         self._cache_master = master if own_cache and not clustered else None
-        self._jobs: dict[str, Job] = {}
-        self._bytes = 0
-        self._weights: dict[str, int] = {}
-        """For how many of these bytes each job counts."""
-        self._revision = 0
-        self._listeners: list[Callable[[Job, tuple[str, ...]], None]] = []
-        self._end_listeners: list[Callable[[Job], None]] = []
-        self._return_listeners: list[Callable[[str, Mapping[str, Any]], None]] = []
-        self._give_up_listeners: list[Callable[[Job, list[str], str], None]] = []
-
-    def __len__(self) -> int:
-        return len(self._jobs)
-
-    def on_change(self, call: Callable[[Job, tuple[str, ...]], None]) -> None:
-        """Call ``call(job, minions)`` after each change, with the minions whose parts changed."""
-        self._listeners.append(call)
-
-    def on_end(self, call: Callable[[Job], None]) -> None:
-        """Call ``call(job)`` once for every job that ends; a late return may still change the job."""
-        self._end_listeners.append(call)
-
-    def on_return(self, call: Callable[[str, Mapping[str, Any]], None]) -> None:
-        """Call ``call(minion, data)`` for every return on the bus that is believed."""
-        self._return_listeners.append(call)
-
-    def on_give_up(self, call: Callable[[Job, list[str], str], None]) -> None:
-        """Call ``call(job, minions, state)`` for minions whose parts ended without a return."""
-        self._give_up_listeners.append(call)
-
-    def needed_by(self, call: Needed) -> None:
-        """Keep a job while ``call(jid)`` returns True."""
-        self._retention.needed_by(call)
-
-    def get(self, jid: str | None) -> Job | None:
-        """Return the job, if it is known."""
-        return self._jobs.get(jid) if jid else None
-
-    def newest_first(self) -> Iterator[Job]:
-        """Yield all jobs, without Salt's internal ones."""
-        newest_first = sorted(self._jobs.values(), key=lambda job: job.jid, reverse=True)
-        return (job for job in newest_first if job.fun not in INTERNAL)
-
-    def unfinished(self, limit: int) -> list[str]:
-        """Return the newest jobs on minions that have not ended, without Salt's internal ones."""
-        found = (job.jid for job in reversed(self._jobs.values()) if not job.ended and self.is_followed(job))
-        return list(islice(found, limit))
-
-    @staticmethod
-    def is_followed(job: Job) -> bool:
-        """Return whether a job was announced, and is not one that Salt's clients run to ask about another."""
-        return job.fun is not None and job.fun not in INTERNAL
 
     def apply(self, event: Event, data: Mapping[str, Any]) -> None:
         """Apply one event of the bus.
@@ -114,7 +58,11 @@ class JobRegistry:
         :param data: the event's redacted data, still wrapped if a minion sent it
         """
         topic = event.topic
-        if topic.jid and topic.kind in ANNOUNCING and not self._is_credible(topic.jid, event.stamp):
+        if (
+            topic.jid
+            and topic.kind in ANNOUNCING
+            and not may_announce(self._jobs.get(topic.jid), topic.jid, event.stamp)
+        ):
             log.debug("ignored an event: its job is of another time; the tag is %.200r", event.tag)
         elif topic.kind is Kind.JOB_NEW and topic.jid:
             self._apply_new(topic.jid, data, event)
@@ -127,16 +75,6 @@ class JobRegistry:
             self._apply_call("runner" if topic.kind is Kind.RUN else "wheel", topic.jid, topic.action, data, event)
         elif topic.kind is Kind.CONTROL and self._gathering is not None:
             self._apply_names(self._gathering, event.tag, data)
-
-    def _is_credible(self, jid: str, stamp: str) -> bool:
-        """Return whether an event may announce a job.
-
-        A minion learns jids, and can make the master fire any event (docs/security.md). So it could describe a job that
-        was dropped, or that started before this engine, as it likes. The master announces a job when it makes the jid.
-        An announced job cannot be changed by another announcement.
-        """
-        job = self._jobs.get(jid)
-        return (job is not None and job.fun is not None) or is_made_at(jid, stamp, ANNOUNCED_SECONDS)
 
     def add_started(self, jid: str, load: Mapping[str, Any], user: str, eauth: str) -> Job:
         """Add a job that was started here; its owner is this user of this eauth."""
@@ -236,7 +174,7 @@ class JobRegistry:
             # The first announcement counts. A hostile minion can make the master fire any event (docs/security.md),
             # but it learns the jid only after this one. A second ``new`` could show the job to other users.
             return
-        if not self._is_of_its_master(job, event):
+        if not is_of_its_master(job, event, clustered=self._clustered):
             # Minions of another master have returned for it, although they did not get it.
             job = self._jobs[jid] = Job(jid, start_time=start_time(jid))
         self._name_master(job, event)
@@ -284,7 +222,7 @@ class JobRegistry:
         job.weigh_call(encode([job.arg, job.tgt, job.metadata]))
 
     def _apply_return(self, jid: str, minion: str, data: Mapping[str, Any], event: Event) -> None:
-        if not self._is_credible_return(jid, minion, data, event):
+        if not may_return(self._jobs.get(jid), minion, data, event, self._gathering, clustered=self._clustered):
             return
         job = self._get_or_add(jid, event)
         job.apply_return(minion, data, len(event.body), self._clock(), memory_of(data, event.body))
@@ -294,29 +232,10 @@ class JobRegistry:
         self._notify(job, minion)
         self._drop(job)
 
-    def _is_credible_return(self, jid: str, minion: str, data: Mapping[str, Any], event: Event) -> bool:
-        """Return whether a minion returned by itself or through a syndic, for a job that targets it."""
-        job = self._jobs.get(jid)
-        if data.get("id") != minion:
-            return False
-        if data.get("cmd") == "_return":
-            if job is None or not self._is_of_its_master(job, event):
-                return job is None
-            return job.fun is None or minion in job.parts or minion in job.passing
-        return job is not None and self._gathering is not None and self._gathering.is_passed_on(job, minion, data)
-
-    def _is_of_its_master(self, job: Job, event: Event) -> bool:
-        """Return whether an event is of the master of its job, or of its cluster.
-
-        A minion answers the master that sent the job, also if it is connected to others (Salt's ``minion.py``). A
-        minion of another master with the same id that knows the jid must not return for it.
-        """
-        return self._clustered or job.master is None or job.master == event.master
-
     def _apply_progress(self, jid: str, minion: str, data: Mapping[str, Any], event: Event) -> None:
         job = self._jobs.get(jid)
         percent, message = read_progress(data)
-        if job is None or not self._is_of_its_master(job, event):
+        if job is None or not is_of_its_master(job, event, clustered=self._clustered):
             return
         if percent is not None and job.apply_progress(minion, percent, message):
             self._notify(job, minion)
@@ -327,7 +246,7 @@ class JobRegistry:
         if job.fun is None and isinstance(fun, str):
             job.kind, job.fun = kind, fun.removeprefix(f"{kind}.")
             self._name_master(job, event)
-        elif job.kind != kind or not self._is_of_its_master(job, event):
+        elif job.kind != kind or not is_of_its_master(job, event, clustered=self._clustered):
             return  # as in _apply_new: a published job cannot become a runner
         job.user = job.user or data.get("user")
         arguments = data.get("fun_args")
@@ -355,30 +274,6 @@ class JobRegistry:
             self._on_change(job)
             self._drop(job)
         return job
-
-    def _on_change(self, job: Job) -> None:
-        # A job without announcement can be read from the job cache, if at all; Salt's internal ones are not needed.
-        self._retention.add(job, spent=job.ended or not self.is_followed(job))
-
-    def _drop(self, spared: Job) -> None:
-        while (jid := self._retention.choose(self._bytes, MAX_BYTES, spared.jid)) is not None:
-            self._retention.remove(jid)
-            del self._jobs[jid]
-            self._bytes -= self._weights.pop(jid, 0)
-
-    def _notify(self, job: Job, *minions: str) -> None:
-        self._revision += 1
-        job.revision = self._revision
-        if self._jobs.get(job.jid) is job:
-            self._on_change(job)
-            self._bytes += job.memory - self._weights.get(job.jid, 0)
-            self._weights[job.jid] = job.memory
-        for call in self._listeners:
-            call(job, minions)
-        if job.ended and not job.end_reported:
-            job.end_reported = True
-            for call_end in self._end_listeners:
-                call_end(job)
 
 
 def _names(value: Any) -> list[str]:

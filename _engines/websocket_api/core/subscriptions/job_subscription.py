@@ -11,8 +11,9 @@ from ..access.session import Session
 from ..delivery.chunks import Chunk
 from ..delivery.connection import Connection
 from ..delivery.snapshots import Feed, SnapshotSubscription
-from ..jobs.job import Job, Part
+from ..jobs.job import Job
 from ..jobs.job_object import part_objects
+from ..jobs.part import Part
 from ..jobs.short_targets import with_short_target
 
 JobPart = tuple[str, "str | None"]

@@ -16,7 +16,8 @@ from typing import Any
 from ...errors import ApiError
 from ...fair_share import Share, in_turns
 from ..access.turns import Waiting
-from ..jobs.job import RETURNED, SIGNALS, Job
+from ..jobs.job import SIGNALS, Job
+from ..jobs.part import RETURNED
 from ..jobs.registry import JobRegistry
 from ..minions.registry import MinionRegistry
 

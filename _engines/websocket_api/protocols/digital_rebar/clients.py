@@ -10,7 +10,8 @@ from ...core.access.session import Session
 from ...core.access.visibility import Viewer
 from ...core.delivery.connection import Connection
 from ...core.jobs.job import Job
-from ...core.jobs.registry import INTERNAL, JobRegistry
+from ...core.jobs.registry import JobRegistry
+from ...core.jobs.store import INTERNAL
 from ...core.subscriptions.fanout import Group
 from ...core.subscriptions.hub import Hub
 from ...core.subscriptions.jobs import JobFeed

@@ -12,7 +12,7 @@ from ...core.access.visibility import JobOf
 from ...core.events.encoding import decode
 from ...core.events.event import Event
 from ...core.events.tags import Kind
-from ...core.jobs.registry import INTERNAL
+from ...core.jobs.store import INTERNAL
 from .frames import MASTER, Frame, Notice, frame, minion, user
 
 _KEY_ACTIONS = {

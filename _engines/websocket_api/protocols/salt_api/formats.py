@@ -14,7 +14,7 @@ from typing import Any
 from ...core.delivery.codecs import OneByOne
 from ...core.events.encoding import encode
 from ...core.events.event import Event
-from ...core.jobs.job import RETURNED
+from ...core.jobs.part import RETURNED
 
 BEAT = b":\n\n"
 """A comment of a stream of server-sent events, which keeps a quiet stream open.

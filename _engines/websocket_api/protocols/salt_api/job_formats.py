@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ...core.delivery.chunked_encoding import JSON_WRITER, encoded_chunks
-from ...core.jobs.job import RETURNED
 from ...core.jobs.job_object_cache import CachedJobObject
+from ...core.jobs.part import RETURNED
 
 FORMAT = "salt-api"
 """The name of this format in the cache of job objects."""

@@ -8,7 +8,7 @@ import random
 from collections.abc import Mapping
 from typing import Any
 
-from ...core.jobs.job import RETURNED
+from ...core.jobs.part import RETURNED
 from ...errors import MAX_FAULTS, ApiError
 from .logins import CREDENTIALS, Ask
 from .low_fields import (

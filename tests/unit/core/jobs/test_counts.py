@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from websocket_api.core.delivery.chunked_encoding import weight
 from websocket_api.core.events.encoding import encode, footprint
-from websocket_api.core.jobs.job import ENDED, Job, Part
+from websocket_api.core.jobs.job import Job
 from websocket_api.core.jobs.job_object import job_object, part_objects
+from websocket_api.core.jobs.part import ENDED, Part
 
 from tests.unit.core.support import JID
 

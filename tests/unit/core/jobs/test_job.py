@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from websocket_api.core.jobs.job import Job, Part, state_of
+from websocket_api.core.jobs.job import Job
 from websocket_api.core.jobs.job_object import job_object
+from websocket_api.core.jobs.part import Part, state_of
 from websocket_api.jids import start_time
 
 from tests.unit.core.support import JID

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgpack  # type: ignore[import-untyped]
 import pytest
-from websocket_api.core.jobs import registry
+from websocket_api.core.jobs import store
 from websocket_api.core.subscriptions.jobs import JobFeed
 
 from tests.unit.core.support import World
@@ -50,7 +50,7 @@ def grown(work: Callable[[], None]) -> int:
 
 def world_of(monkeypatch: pytest.MonkeyPatch, events: int) -> World:
     """Return a world that has seen a job on all minions, and keeps no log of changes."""
-    monkeypatch.setattr(registry, "MAX_BYTES", 1 << 40)
+    monkeypatch.setattr(store, "MAX_BYTES", 1 << 40)
     monkeypatch.setattr(JobFeed, "_on_change", lambda *_: None)
     world = World(events=events, size=1 << 40)
     world.minions.read_keys(from_bus(dict.fromkeys(NAMES, "accepted")))

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from websocket_api.core.access.session import Session
 from websocket_api.core.jobs import job_object_cache
-from websocket_api.core.jobs.job import Job, Part
+from websocket_api.core.jobs.job import Job
 from websocket_api.core.jobs.job_object_cache import CachedJobObject, JobObjectCache
+from websocket_api.core.jobs.part import Part
 from websocket_api.protocols.http import content
 from websocket_api.protocols.salt_api.job_formats import job_list, job_list_steps
 

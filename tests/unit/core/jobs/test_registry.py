@@ -387,7 +387,7 @@ def test_find_job_is_dropped_before_running_jobs() -> None:
 
 def test_the_bytes_of_returns_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     """Large returns push out old jobs, also returns of unannounced jobs."""
-    monkeypatch.setattr("websocket_api.core.jobs.registry.MAX_BYTES", 10_000)
+    monkeypatch.setattr("websocket_api.core.jobs.store.MAX_BYTES", 10_000)
     world = World()
     for number in range(100):
         jid = jid_of(number)
@@ -410,7 +410,7 @@ def test_the_bytes_of_returns_are_limited(monkeypatch: pytest.MonkeyPatch) -> No
 @pytest.mark.parametrize("here", [True, False], ids=["started here", "announced on the bus"])
 def test_the_bytes_of_arguments_are_limited(monkeypatch: pytest.MonkeyPatch, load: dict[str, Any], here: bool) -> None:
     """A user with one function could fill the memory with arguments; small values take far more than their text."""
-    monkeypatch.setattr("websocket_api.core.jobs.registry.MAX_BYTES", 1_000_000)
+    monkeypatch.setattr("websocket_api.core.jobs.store.MAX_BYTES", 1_000_000)
     world = World()
     for number in range(100):
         jid = jid_of(number)

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from websocket_api.core.access.session import Session
 from websocket_api.core.access.turns import TURN_SECONDS
-from websocket_api.core.jobs.job import Job, Part
+from websocket_api.core.jobs.job import Job
+from websocket_api.core.jobs.part import Part
 from websocket_api.core.subscriptions.job_chunks import MAX_CHUNK_JOBS
 from websocket_api.core.subscriptions.job_subscription import JobSubscription
 from websocket_api.core.subscriptions.jobs import MAX_WATCHED

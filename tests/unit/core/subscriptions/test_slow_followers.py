@@ -9,7 +9,7 @@ import pytest
 from websocket_api.core.access.session import Session
 from websocket_api.core.delivery import positions
 from websocket_api.core.delivery.outbox import TRANSPORT_BYTES
-from websocket_api.core.jobs.job import Part
+from websocket_api.core.jobs.part import Part
 from websocket_api.core.subscriptions.job_subscription import JobSubscription
 
 from tests.unit.core.subscriptions.test_all_jobs import answer, follow, jid, publish

@@ -10,8 +10,9 @@ from websocket_api.core.delivery import frames
 from websocket_api.core.delivery.codecs import Codec
 from websocket_api.core.events import encoding
 from websocket_api.core.events.event import Event, make
-from websocket_api.core.jobs.job import Job, Part
+from websocket_api.core.jobs.job import Job
 from websocket_api.core.jobs.job_object import job_object
+from websocket_api.core.jobs.part import Part
 from websocket_api.errors import ApiError
 from websocket_api.protocols.salt_api.formats import (
     ALL_EVENTS,
