@@ -5,6 +5,7 @@ from __future__ import annotations
 import fnmatch
 import itertools
 import threading
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -196,6 +197,8 @@ async def test_a_target_is_matched_with_the_delimiter_it_was_checked_with(monkey
     """With another delimiter it would be another target."""
 
     class Checker:
+        cache = SimpleNamespace(driver="none", modules={})
+
         def __init__(self, opts: dict[str, Any]) -> None:
             self.data = {"web1": {"os": "Debian"}, "web2": {"os": "Ubuntu"}}
 

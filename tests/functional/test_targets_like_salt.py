@@ -6,7 +6,7 @@ import fnmatch
 import itertools
 import random
 import re
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import salt.client
@@ -37,10 +37,24 @@ WORDS = (
 )
 
 
+class NoCache:
+    """Nothing is cached, and no driver is loaded."""
+
+    driver = "none"
+    modules: ClassVar[dict[str, Any]] = {}
+
+    def list(self, bank: str) -> list[str]:
+        return []
+
+    def fetch(self, bank: str, key: str) -> dict[str, Any]:
+        return {}
+
+
 class Key:
     """Salt's own key matching over ids that no disk holds."""
 
     ACC = "minions"
+    cache = NoCache()
 
     def list_keys(self) -> dict[str, list[str]]:
         return {self.ACC: list(IDS)}
@@ -67,16 +81,6 @@ class NoResources:
         return None
 
     def get_resources_for_minion(self, name: str) -> dict[str, list[str]]:
-        return {}
-
-
-class NoCache:
-    """Nothing is cached."""
-
-    def list(self, bank: str) -> list[str]:
-        return []
-
-    def fetch(self, bank: str, key: str) -> dict[str, Any]:
         return {}
 
 
